@@ -1,0 +1,181 @@
+import { type CodeOf, UsageError } from '../session/errors.ts'
+import { acceptKey } from '../wire/accept-key.ts'
+import {
+  type ExtensionItem,
+  formatExtension,
+  isToken,
+  listHasToken,
+  parseExtensions,
+} from '../wire/header-grammar.ts'
+import type { Extension, ExtensionFactory } from './extension.ts'
+import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
+
+/** What a client asks for: the same for the request and for the check of the answer. */
+export interface ClientOffer {
+  /** The nonce of this connection in base64, from `formatKey`. */
+  readonly key: string
+  /** Subprotocols, best first. */
+  readonly subprotocols: readonly string[]
+  readonly extensions: readonly ExtensionFactory[]
+}
+
+/** What a client has to know of the server's answer. */
+export interface HandshakeResponse {
+  readonly status: number
+  readonly headers: HandshakeHeaders
+}
+
+/** The connection may begin. */
+export interface ClientAcceptance {
+  readonly ok: true
+  /** The subprotocol that the server chose, `''` for none. */
+  readonly subprotocol: string
+  /** The extensions in use: whoever takes the decision over disposes of them. */
+  readonly extensions: readonly Extension[]
+  /** Their header value, `''` for none. */
+  readonly extensionsHeader: string
+}
+
+/** The answer is not one to go on with: the client has to drop the connection. */
+export interface ClientRefusal {
+  readonly ok: false
+  readonly code: CodeOf<'HandshakeError'>
+  readonly message: string
+}
+
+/** What a client makes of an answer. */
+export type ClientDecision = ClientAcceptance | ClientRefusal
+
+/**
+ * The headers of an upgrade request (RFC 6455 section 4.1), without `Host` and `Origin`.
+ *
+ * @throws {UsageError} `ERR_WS_INVALID_OPTION` when a subprotocol is not a token or occurs twice.
+ *
+ * @example
+ * ```ts
+ * import { buildRequestHeaders } from 'silverback/protocol'
+ *
+ * const headers = buildRequestHeaders({ key: 'dGhlIHNhbXBsZSBub25jZQ==', subprotocols: ['chat'], extensions: [] })
+ * console.log(headers['Sec-WebSocket-Protocol']) // chat
+ * ```
+ */
+export function buildRequestHeaders({ key, subprotocols, extensions }: ClientOffer): Record<string, string> {
+  checkSubprotocols(subprotocols)
+  const headers: Record<string, string> = {
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': key,
+  }
+  if (subprotocols.length > 0) headers['Sec-WebSocket-Protocol'] = subprotocols.join(', ')
+  const offers = extensions.flatMap((factory) =>
+    factory.offers().map((params) => formatExtension(factory.name, params)),
+  )
+  if (offers.length > 0) headers['Sec-WebSocket-Extensions'] = offers.join(', ')
+  return headers
+}
+
+function checkSubprotocols(names: readonly string[]): void {
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (typeof name !== 'string' || !isToken(name)) {
+      throw new UsageError(
+        'ERR_WS_INVALID_OPTION',
+        `subprotocols: ${JSON.stringify(name)} is not an HTTP token`,
+      )
+    }
+    if (seen.has(name)) {
+      throw new UsageError('ERR_WS_INVALID_OPTION', `subprotocols: "${name}" occurs twice`)
+    }
+    seen.add(name)
+  }
+}
+
+/**
+ * Checks the answer to an upgrade request (RFC 6455 section 4.1, "validate the server's response"): nothing that was
+ * not offered is taken. What the server sent never makes it throw.
+ *
+ * @example
+ * ```ts
+ * import { verifyResponse } from 'silverback/protocol'
+ *
+ * const verdict = verifyResponse(
+ *   { status: 404, headers: {} },
+ *   { key: 'dGhlIHNhbXBsZSBub25jZQ==', subprotocols: [], extensions: [] },
+ * )
+ * if (!verdict.ok) console.log(verdict.code) // ERR_WS_STATUS
+ * ```
+ */
+export function verifyResponse(response: HandshakeResponse, offer: ClientOffer): ClientDecision {
+  const refused = checkUpgrade(response, offer.key)
+  if (refused !== undefined) return refused
+  const { headers } = response
+  const subprotocol = headers['sec-websocket-protocol']
+  if (subprotocol !== undefined && !offer.subprotocols.some((name) => name === subprotocol)) {
+    return refuse(
+      'ERR_WS_SUBPROTOCOL',
+      `the server chose the subprotocol "${subprotocol}", which was not offered`,
+    )
+  }
+  const negotiated = acceptExtensions(headers, offer.extensions)
+  if ('ok' in negotiated) return negotiated
+  return { ok: true, subprotocol: singleHeader(headers, 'sec-websocket-protocol') ?? '', ...negotiated }
+}
+
+function refuse(code: CodeOf<'HandshakeError'>, message: string): ClientRefusal {
+  return { ok: false, code, message }
+}
+
+function checkUpgrade({ status, headers }: HandshakeResponse, key: string): ClientRefusal | undefined {
+  if (status !== 101) return refuse('ERR_WS_STATUS', `the server answered with status ${status}, not 101`)
+  const upgrade = singleHeader(headers, 'upgrade') ?? ''
+  // A token is ASCII, so that lower case is what the RFC means by it.
+  if (!isToken(upgrade) || upgrade.toLowerCase() !== 'websocket') {
+    return refuse('ERR_WS_UPGRADE_HEADER', 'the Upgrade header of the answer is not "websocket"')
+  }
+  if (!listHasToken(listHeader(headers, 'connection'), 'upgrade')) {
+    return refuse('ERR_WS_CONNECTION_HEADER', 'no "upgrade" in the Connection header of the answer')
+  }
+  if (singleHeader(headers, 'sec-websocket-accept') !== acceptKey(key)) {
+    return refuse('ERR_WS_ACCEPT', 'the Sec-WebSocket-Accept does not answer the key of the request')
+  }
+  return undefined
+}
+
+function acceptExtensions(
+  headers: HandshakeHeaders,
+  factories: readonly ExtensionFactory[],
+): Omit<ClientAcceptance, 'ok' | 'subprotocol'> | ClientRefusal {
+  const value = listHeader(headers, 'sec-websocket-extensions')
+  if (value === undefined) return { extensions: [], extensionsHeader: '' }
+  const items = parseExtensions(value)
+  if (items === undefined) return refuse('ERR_WS_HEADER_SYNTAX', 'the Sec-WebSocket-Extensions is malformed')
+  const extensions: Extension[] = []
+  for (const item of items) {
+    const problem = addExtension(item, factories, extensions)
+    if (problem !== undefined) {
+      for (const extension of extensions) extension.dispose?.()
+      return refuse('ERR_WS_EXTENSION', `the server answered with the extension "${item.name}", ${problem}`)
+    }
+  }
+  const extensionsHeader = items.map(({ name, params }) => formatExtension(name, params)).join(', ')
+  return { extensions, extensionsHeader }
+}
+
+/** Adds the extension that one element of the answer stands for, or tells why there is none. */
+function addExtension(
+  { name, params }: ExtensionItem,
+  factories: readonly ExtensionFactory[],
+  extensions: Extension[],
+): string | undefined {
+  const factory = factories.find((candidate) => candidate.name === name && candidate.offers().length > 0)
+  if (factory === undefined) return 'which was not offered'
+  const extension = factory.accept(params)
+  if (extension === undefined) return 'with parameters that cannot be accepted'
+  if (!clashes(extension, extensions)) {
+    extensions.push(extension)
+    return undefined
+  }
+  extension.dispose?.()
+  return 'which it had named before, or which needs a reserved bit that is taken'
+}

@@ -1,0 +1,34 @@
+import type { ExtensionParams } from '../wire/header-grammar.ts'
+
+/**
+ * One extension at work on one connection (RFC 6455 section 9). It owns reserved bits of the frame header and
+ * transforms whole messages: `encode` before they are framed, `decode` after their fragments have been joined.
+ */
+export interface Extension {
+  /** The registered name, such as `permessage-deflate`. */
+  readonly name: string
+  /** The reserved bits it owns, as they stand in the first header byte: 0x40 for RSV1, 0x20, 0x10. */
+  readonly rsv: number
+  /** The message in its transformed form, or `undefined` to send it as it is (its bits then stay 0). */
+  encode(payload: Uint8Array): Uint8Array | undefined
+  /**
+   * The original message, or the reason why there is none: `too large` when it would be longer than `maxSize` bytes
+   * (an implementation stops there and holds no more), `corrupt` when the data is broken. Never throws.
+   */
+  decode(payload: Uint8Array, maxSize: number): Uint8Array | 'too large' | 'corrupt'
+  /** Called once, when the connection has ended. */
+  dispose?(): void
+}
+
+/** Negotiates one kind of extension in the opening handshake (RFC 6455 section 9.1) and makes it. */
+export interface ExtensionFactory {
+  readonly name: string
+  /** Client: the parameters to offer, best first. */
+  offers(): readonly ExtensionParams[]
+  /** Client: the extension as the server answered; `undefined` when the answer is not acceptable. */
+  accept(params: ExtensionParams): Extension | undefined
+  /** Server: takes one of the offers, in the client's order; `undefined` to decline them all. */
+  negotiate(
+    offers: readonly ExtensionParams[],
+  ): { readonly params: ExtensionParams; readonly extension: Extension } | undefined
+}

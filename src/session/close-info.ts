@@ -1,0 +1,39 @@
+/** The contents of a Close frame. `code` is 1005 when the frame had none. */
+export interface CloseFrame {
+  readonly code: number
+  readonly reason: string
+}
+
+/** Counters of one connection. Bytes are those of the WebSocket stream, frame headers included. */
+export interface ConnStats {
+  readonly bytesReceived: number
+  readonly bytesSent: number
+  readonly messagesReceived: number
+  readonly messagesSent: number
+  /** Messages not sent by the slow policy, or received after `close()` with nobody there to take them. */
+  readonly messagesDropped: number
+  /** The last measured round trip in milliseconds. */
+  readonly rtt: number | undefined
+}
+
+/**
+ * How a connection ended: who, why, and both codes.
+ */
+export interface CloseInfo {
+  /** The code of the Close frame that came first; 1005 when that frame had none, 1006 when there was no Close frame. */
+  readonly code: number
+  /** The reason beside that code. */
+  readonly reason: string
+  /** Whether both sides sent their Close frame. */
+  readonly wasClean: boolean
+  /** Who ended it: this side, the other side, or the network under both. */
+  readonly by: 'local' | 'remote' | 'network'
+  /** The peer's Close frame, if one came. */
+  readonly received: CloseFrame | undefined
+  /** Our Close frame, if one was sent. */
+  readonly sent: CloseFrame | undefined
+  /** Why, if something went wrong: a protocol fault, a limit, a timeout, a socket error. */
+  readonly error: Error | undefined
+  /** The connection's counters at its end. */
+  readonly stats: ConnStats
+}

@@ -1,0 +1,255 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { CloseFrame, CloseInfo } from './close-info.ts'
+
+/** The class of error that a code belongs to. */
+export type ErrorKind =
+  | 'ProtocolError'
+  | 'LimitError'
+  | 'HandshakeError'
+  | 'CloseError'
+  | 'TimeoutError'
+  | 'UsageError'
+
+/**
+ * Every error code of the library with the class that carries it. Codes are stable: one is never renamed or
+ * reused, and `docs/errors.md` explains each.
+ */
+export const errorKinds = {
+  // What the peer did against RFC 6455, section 5 to 8.
+  ERR_WS_RESERVED_BITS: 'ProtocolError',
+  ERR_WS_RESERVED_OPCODE: 'ProtocolError',
+  ERR_WS_UNMASKED_FRAME: 'ProtocolError',
+  ERR_WS_MASKED_FRAME: 'ProtocolError',
+  ERR_WS_LENGTH_NOT_MINIMAL: 'ProtocolError',
+  ERR_WS_LENGTH_SIGN_BIT: 'ProtocolError',
+  ERR_WS_CONTROL_FRAGMENTED: 'ProtocolError',
+  ERR_WS_CONTROL_TOO_LONG: 'ProtocolError',
+  ERR_WS_UNEXPECTED_CONTINUATION: 'ProtocolError',
+  ERR_WS_EXPECTED_CONTINUATION: 'ProtocolError',
+  ERR_WS_CLOSE_PAYLOAD: 'ProtocolError',
+  ERR_WS_CLOSE_CODE: 'ProtocolError',
+  ERR_WS_CLOSE_REASON: 'ProtocolError',
+  ERR_WS_INVALID_UTF8: 'ProtocolError',
+  ERR_WS_EXTENSION_DATA: 'ProtocolError',
+  ERR_WS_INVALID_JSON: 'ProtocolError',
+  ERR_WS_INVALID_MESSAGE: 'ProtocolError',
+  // What grew past a limit of ours.
+  ERR_WS_FRAME_TOO_LARGE: 'LimitError',
+  ERR_WS_MESSAGE_TOO_LARGE: 'LimitError',
+  ERR_WS_SEND_BUFFER_FULL: 'LimitError',
+  // Why a server refused an upgrade.
+  ERR_WS_CONNECTION_HEADER: 'HandshakeError',
+  ERR_WS_UPGRADE_HEADER: 'HandshakeError',
+  ERR_WS_METHOD: 'HandshakeError',
+  ERR_WS_HTTP_VERSION: 'HandshakeError',
+  ERR_WS_HOST: 'HandshakeError',
+  ERR_WS_VERSION: 'HandshakeError',
+  ERR_WS_REQUEST_BODY: 'HandshakeError',
+  ERR_WS_ORIGIN: 'HandshakeError',
+  ERR_WS_KEY: 'HandshakeError',
+  ERR_WS_HEADER_SYNTAX: 'HandshakeError',
+  ERR_WS_HEADER_LIMIT: 'HandshakeError',
+  ERR_WS_PATH: 'HandshakeError',
+  ERR_WS_SERVER: 'HandshakeError',
+  ERR_WS_SERVER_CLOSING: 'HandshakeError',
+  ERR_WS_SOCKET_CLOSED: 'HandshakeError',
+  // Why a client did not take the answer.
+  ERR_WS_CONNECT: 'HandshakeError',
+  ERR_WS_STATUS: 'HandshakeError',
+  ERR_WS_ACCEPT: 'HandshakeError',
+  ERR_WS_SUBPROTOCOL: 'HandshakeError',
+  ERR_WS_EXTENSION: 'HandshakeError',
+  // The connection is over.
+  ERR_WS_CLOSED: 'CloseError',
+  // Something took too long.
+  ERR_WS_HANDSHAKE_TIMEOUT: 'TimeoutError',
+  ERR_WS_PONG_TIMEOUT: 'TimeoutError',
+  ERR_WS_CLOSE_TIMEOUT: 'TimeoutError',
+  // Our caller's mistake.
+  ERR_WS_INVALID_OPTION: 'UsageError',
+  ERR_WS_INVALID_ARGUMENT: 'UsageError',
+  ERR_WS_CONCURRENT_READ: 'UsageError',
+} as const satisfies Record<string, ErrorKind>
+
+/** A stable, documented error code. */
+export type ErrorCode = keyof typeof errorKinds
+
+/** The codes whose error is of one kind. */
+export type CodeOf<Kind extends ErrorKind> = {
+  [Code in ErrorCode]: (typeof errorKinds)[Code] extends Kind ? Code : never
+}[ErrorCode]
+
+const brand = Symbol.for('silverback.error')
+
+/**
+ * The base of every error that this library makes. `code` is stable and documented; `cause` holds what led to it.
+ *
+ * `instanceof` also holds for errors of a second copy of the package in the same process.
+ *
+ * @example
+ * ```ts
+ * import { dial, WebSocketError } from 'silverback'
+ * try {
+ *   await dial('ws://127.0.0.1:1/')
+ * } catch (error) {
+ *   if (error instanceof WebSocketError) console.log(error.code) // ERR_WS_CONNECT
+ * }
+ * ```
+ */
+export class WebSocketError extends Error {
+  /** Stable machine-readable code, `ERR_WS_...`. */
+  readonly code: ErrorCode
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    Object.defineProperty(this, brand, { value: errorKinds[code] })
+  }
+
+  // On the prototype, so that errors do not each carry an own enumerable `name`.
+  static {
+    WebSocketError.prototype.name = 'WebSocketError'
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    const kind: unknown = (value as { [brand]?: unknown } | null | undefined)?.[brand]
+    return this.prototype.name === 'WebSocketError' ? kind !== undefined : kind === this.prototype.name
+  }
+}
+
+/** The peer broke RFC 6455, or sent what the application said it cannot use. The connection was closed with `closeCode`. */
+export class ProtocolError extends WebSocketError {
+  /** The code of the Close frame that we sent: 1002 or 1007. */
+  readonly closeCode: number
+
+  constructor(code: CodeOf<'ProtocolError'>, closeCode: number, message: string, options?: ErrorOptions) {
+    super(code, message, options)
+    this.closeCode = closeCode
+  }
+
+  static {
+    ProtocolError.prototype.name = 'ProtocolError'
+  }
+}
+
+/** Something grew past one of our limits. The connection was closed with `closeCode`. */
+export class LimitError extends WebSocketError {
+  /** The limit's name, as in the `limits` option. */
+  readonly limit: string
+  /** What was asked for, or had been reached, in the limit's unit. */
+  readonly actual: number
+  /** The limit in force. */
+  readonly max: number
+  /** The code of the Close frame that we sent: 1009 or 1013. */
+  readonly closeCode: number
+
+  constructor(
+    code: CodeOf<'LimitError'>,
+    closeCode: number,
+    message: string,
+    details: { readonly limit: string; readonly actual: number; readonly max: number },
+  ) {
+    super(code, message)
+    this.closeCode = closeCode
+    this.limit = details.limit
+    this.actual = details.actual
+    this.max = details.max
+  }
+
+  static {
+    LimitError.prototype.name = 'LimitError'
+  }
+}
+
+/** The opening handshake failed: a server refused the request, or a client did not accept the answer. */
+export class HandshakeError extends WebSocketError {
+  /** The HTTP status: what the server answered. `undefined` when there was no answer. */
+  readonly status: number | undefined
+  /** The answer's headers, lower-case, where there was an answer. */
+  readonly headers: IncomingHttpHeaders | undefined
+  /** The first KiB of the answer's body as text (client only). */
+  readonly body: string | undefined
+
+  constructor(
+    code: CodeOf<'HandshakeError'>,
+    message: string,
+    details: {
+      readonly status?: number | undefined
+      readonly headers?: IncomingHttpHeaders | undefined
+      readonly body?: string | undefined
+      readonly cause?: unknown
+    } = {},
+  ) {
+    super(code, message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.status = details.status
+    this.headers = details.headers
+    this.body = details.body
+  }
+
+  static {
+    HandshakeError.prototype.name = 'HandshakeError'
+  }
+}
+
+/** The connection has ended: what `read`, `drained`, `ping` and iteration reject with. */
+export class CloseError extends WebSocketError {
+  /** All that is known of the end. */
+  readonly info: CloseInfo
+
+  constructor(info: CloseInfo) {
+    const { code, reason, by, error } = info
+    const why = error === undefined ? '' : `: ${error.message}`
+    super(
+      'ERR_WS_CLOSED',
+      `connection closed with ${code}${reason === '' ? '' : ` "${reason}"`} by ${by === 'network' ? 'the network' : `the ${by} side`}${why}`,
+      error === undefined ? undefined : { cause: error },
+    )
+    this.info = info
+  }
+
+  /** The Close frame that the peer sent, if it sent one. */
+  get received(): CloseFrame | undefined {
+    return this.info.received
+  }
+
+  /** The Close frame that we sent, if we sent one. */
+  get sent(): CloseFrame | undefined {
+    return this.info.sent
+  }
+
+  /** Who ended the connection. */
+  get by(): CloseInfo['by'] {
+    return this.info.by
+  }
+
+  static {
+    CloseError.prototype.name = 'CloseError'
+  }
+}
+
+/** The peer, or the network, took longer than a limit allows. */
+export class TimeoutError extends WebSocketError {
+  /** What was waited for. */
+  readonly phase: 'handshake' | 'pong' | 'close'
+
+  constructor(code: CodeOf<'TimeoutError'>, phase: 'handshake' | 'pong' | 'close', milliseconds: number) {
+    super(code, `no ${phase === 'handshake' ? 'complete handshake' : phase === 'pong' ? 'sign of life' : 'end of the closing handshake'} within ${milliseconds} ms`)
+    this.phase = phase
+  }
+
+  static {
+    TimeoutError.prototype.name = 'TimeoutError'
+  }
+}
+
+/** Our caller's mistake: a wrong option or argument. Never caused by bytes that a peer sent. */
+export class UsageError extends WebSocketError {
+  // biome-ignore lint/complexity/noUselessConstructor: it narrows the codes to those of this class
+  constructor(code: CodeOf<'UsageError'>, message: string, options?: ErrorOptions) {
+    super(code, message, options)
+  }
+
+  static {
+    UsageError.prototype.name = 'UsageError'
+  }
+}

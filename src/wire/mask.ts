@@ -1,0 +1,77 @@
+/** Below this many bytes a plain loop beats setting up one over words. */
+const WORD_THRESHOLD = 64
+
+// The view over the buffer that was masked last: making one costs more than masking a small frame, and the frames
+// of one chunk share their buffer. It pins one read buffer per process, not one per connection.
+let viewBuffer: ArrayBufferLike = new ArrayBuffer(0)
+let view = new Int32Array(viewBuffer)
+
+// To bring a key into the byte order of this machine.
+const keyBytes = new Uint8Array(4)
+const keyWord = new Int32Array(keyBytes.buffer)
+
+/**
+ * Applies a masking key in place (RFC 6455 section 5.3): masking and unmasking are the same operation.
+ *
+ * @param key - the key as an integer, its first byte in the highest bits; it applies from `start`
+ * @returns all resulting bytes or-ed together: `(result & 0x80808080) === 0` tells that the text is ASCII, at no extra cost
+ */
+export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
+  return end - start < WORD_THRESHOLD ? maskBytes(bytes, start, end, key) : maskWords(bytes, start, end, key)
+}
+
+/** The key as it applies `count` bytes further on. */
+export function rotateKey(key: number, count: number): number {
+  const shift = (count & 3) << 3
+  return shift === 0 ? key : (key << shift) | (key >>> (32 - shift))
+}
+
+function maskBytes(bytes: Uint8Array, start: number, end: number, key: number): number {
+  const k0 = key >>> 24
+  const k1 = (key >>> 16) & 0xff
+  const k2 = (key >>> 8) & 0xff
+  const k3 = key & 0xff
+  let all = 0
+  let at = start
+  for (const last = end - 3; at < last; at += 4) {
+    all |= (bytes[at] = (bytes[at] as number) ^ k0)
+    all |= (bytes[at + 1] = (bytes[at + 1] as number) ^ k1)
+    all |= (bytes[at + 2] = (bytes[at + 2] as number) ^ k2)
+    all |= (bytes[at + 3] = (bytes[at + 3] as number) ^ k3)
+  }
+  if (at < end) all |= (bytes[at] = (bytes[at] as number) ^ k0)
+  if (at + 1 < end) all |= (bytes[at + 1] = (bytes[at + 1] as number) ^ k1)
+  if (at + 2 < end) all |= (bytes[at + 2] = (bytes[at + 2] as number) ^ k2)
+  return all
+}
+
+function maskWords(bytes: Uint8Array, start: number, end: number, key: number): number {
+  if (bytes.buffer !== viewBuffer) {
+    viewBuffer = bytes.buffer
+    view = new Int32Array(viewBuffer, 0, viewBuffer.byteLength >>> 2)
+  }
+  // Bytes up to the first whole word, words, and the bytes that are left.
+  const misaligned = (bytes.byteOffset + start) & 3
+  const wordsFrom = misaligned === 0 ? start : start + 4 - misaligned
+  const count = (end - wordsFrom) >>> 2
+  const wordsEnd = wordsFrom + (count << 2)
+
+  let all = maskBytes(bytes, start, wordsFrom, key)
+  const aligned = rotateKey(key, wordsFrom - start)
+  keyBytes[0] = aligned >>> 24
+  keyBytes[1] = aligned >>> 16
+  keyBytes[2] = aligned >>> 8
+  keyBytes[3] = aligned
+  const word = keyWord[0] as number
+  const words = view
+  let at = (bytes.byteOffset + wordsFrom) >>> 2
+  const stop = at + count
+  for (const last = stop - 3; at < last; at += 4) {
+    all |= words[at] = (words[at] as number) ^ word
+    all |= words[at + 1] = (words[at + 1] as number) ^ word
+    all |= words[at + 2] = (words[at + 2] as number) ^ word
+    all |= words[at + 3] = (words[at + 3] as number) ^ word
+  }
+  for (; at < stop; at++) all |= words[at] = (words[at] as number) ^ word
+  return all | maskBytes(bytes, wordsEnd, end, aligned)
+}
