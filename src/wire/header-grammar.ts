@@ -46,8 +46,8 @@ export function isToken(value: string): boolean {
 }
 
 /**
- * Walks over a header value. The position only ever grows, and each method looks at a character at most once more
- * than it consumes, so that every parser made of them takes time in proportion to the length, whatever a peer sends.
+ * Walks over a header value. The position never goes back and only the next character is ever looked at, so that
+ * every parser made of these methods takes time in proportion to the length, whatever a peer sends.
  */
 class Scanner {
   readonly #text: string

@@ -4,7 +4,7 @@ const WORD_THRESHOLD = 64
 // The view over the buffer that was masked last: making one costs more than masking a small frame, and the frames
 // of one chunk share their buffer. It pins one read buffer per process, not one per connection.
 let viewBuffer: ArrayBufferLike = new ArrayBuffer(0)
-let view = new Int32Array(viewBuffer)
+let view: Int32Array = new Int32Array(viewBuffer)
 
 // To bring a key into the byte order of this machine.
 const keyBytes = new Uint8Array(4)
@@ -34,14 +34,14 @@ function maskBytes(bytes: Uint8Array, start: number, end: number, key: number): 
   let all = 0
   let at = start
   for (const last = end - 3; at < last; at += 4) {
-    all |= (bytes[at] = (bytes[at] as number) ^ k0)
-    all |= (bytes[at + 1] = (bytes[at + 1] as number) ^ k1)
-    all |= (bytes[at + 2] = (bytes[at + 2] as number) ^ k2)
-    all |= (bytes[at + 3] = (bytes[at + 3] as number) ^ k3)
+    all |= bytes[at] = (bytes[at] as number) ^ k0
+    all |= bytes[at + 1] = (bytes[at + 1] as number) ^ k1
+    all |= bytes[at + 2] = (bytes[at + 2] as number) ^ k2
+    all |= bytes[at + 3] = (bytes[at + 3] as number) ^ k3
   }
-  if (at < end) all |= (bytes[at] = (bytes[at] as number) ^ k0)
-  if (at + 1 < end) all |= (bytes[at + 1] = (bytes[at + 1] as number) ^ k1)
-  if (at + 2 < end) all |= (bytes[at + 2] = (bytes[at + 2] as number) ^ k2)
+  if (at < end) all |= bytes[at] = (bytes[at] as number) ^ k0
+  if (at + 1 < end) all |= bytes[at + 1] = (bytes[at + 1] as number) ^ k1
+  if (at + 2 < end) all |= bytes[at + 2] = (bytes[at + 2] as number) ^ k2
   return all
 }
 
