@@ -38,7 +38,10 @@ export class Assembler {
   }
 
   #grow(length: number): void {
-    const capacity = Math.min(Math.max(length, this.#buffer.length * 2, FIRST_CAPACITY), Math.max(this.#max, length))
+    const capacity = Math.min(
+      Math.max(length, this.#buffer.length * 2, FIRST_CAPACITY),
+      Math.max(this.#max, length),
+    )
     const grown = Buffer.allocUnsafeSlow(capacity)
     this.#buffer.copy(grown, 0, 0, this.#length)
     this.#buffer = grown

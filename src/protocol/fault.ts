@@ -1,5 +1,5 @@
-import { CloseCode } from '../wire/close-code.ts'
 import type { CodeOf } from '../session/errors.ts'
+import { CloseCode } from '../wire/close-code.ts'
 
 /** What the engine can find wrong with what the peer sent. */
 export type FaultCode = CodeOf<'ProtocolError'> | 'ERR_WS_FRAME_TOO_LARGE' | 'ERR_WS_MESSAGE_TOO_LARGE'

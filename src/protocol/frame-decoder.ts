@@ -159,9 +159,11 @@ export class FrameDecoder {
       }
     }
     if (!isControl(opcode)) {
-      if (length > this.#maxFrameSize) return this.#fail(sizeFault('maxFrameSize', length, this.#maxFrameSize))
+      if (length > this.#maxFrameSize)
+        return this.#fail(sizeFault('maxFrameSize', length, this.#maxFrameSize))
       const total = length + (opcode === Opcode.Continuation ? this.#messageLength : 0)
-      if (total > this.#maxMessageSize) return this.#fail(sizeFault('maxMessageSize', total, this.#maxMessageSize))
+      if (total > this.#maxMessageSize)
+        return this.#fail(sizeFault('maxMessageSize', total, this.#maxMessageSize))
     }
     if (masked) {
       if (available < size + 4) return 0

@@ -39,7 +39,12 @@ export function encodeText(output: Output, text: string, key: number | undefined
  *
  * @param first - FIN, the reserved bits and the opcode
  */
-export function encodeFrame(output: Output, first: number, payload: Uint8Array, key: number | undefined): void {
+export function encodeFrame(
+  output: Output,
+  first: number,
+  payload: Uint8Array,
+  key: number | undefined,
+): void {
   if (payload.length > COPY_LIMIT) {
     encodeOwned(output, first, key === undefined ? payload : Buffer.from(payload), key)
     return

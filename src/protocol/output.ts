@@ -2,14 +2,21 @@
 export interface SlabSource {
   /** A buffer of at least `size` bytes; its contents are arbitrary. */
   acquire(size: number): Buffer
-  /** Gives back what `acquire` lent, once nobody reads it any more. */
-  release(slab: Buffer): void
+  /**
+   * Tells that what `acquire` lent is not written to any more.
+   *
+   * @param reusable - whether nobody reads it any more either
+   */
+  release(slab: Buffer, reusable: boolean): void
 }
 
 const SMALLEST_SLAB = 1024
 
+/** Copying this many bytes costs less than one more piece in a gathered write. */
+const JOIN_LIMIT = 2048
+
 /** Slabs from the heap, never reused. */
-const plainSlabs: SlabSource = {
+export const heapSlabs: SlabSource = {
   acquire: (size) => Buffer.allocUnsafe(Math.max(size, SMALLEST_SLAB)),
   release: () => {},
 }
@@ -30,7 +37,7 @@ export class Output {
   /** Slabs that hold bytes of the last `take`. */
   #lent: Buffer[] | undefined
 
-  constructor(source: SlabSource = plainSlabs) {
+  constructor(source: SlabSource = heapSlabs) {
     this.#source = source
   }
 
@@ -55,15 +62,20 @@ export class Output {
     this.#to = end
   }
 
-  /** Appends bytes without copying them. */
+  /** Appends bytes: by reference, but few bytes behind others are copied to leave in one piece with them. */
   append(bytes: Uint8Array): void {
+    if (this.pending > 0 && bytes.length <= JOIN_LIMIT) {
+      this.room(bytes.length).set(bytes, this.#to)
+      this.advance(this.#to + bytes.length)
+      return
+    }
     this.#seal()
     this.#pieces ??= []
     this.#pieces.push(bytes)
     this.pending += bytes.length
   }
 
-  /** All pending bytes, in order; the owner writes them and then says {@link recycle} or {@link forget}. */
+  /** All pending bytes, in order; the owner passes them on and then says {@link recycle}. */
   take(): Uint8Array | Uint8Array[] {
     this.#seal()
     this.#retire()
@@ -73,14 +85,19 @@ export class Output {
     return pieces.length === 1 ? (pieces[0] as Uint8Array) : pieces
   }
 
-  /** The bytes last taken have left: their memory can serve again. */
-  recycle(): void {
-    if (this.#lent !== undefined) for (const slab of this.#lent) this.#source.release(slab)
-    this.#lent = undefined
+  /** Whether any of the bytes last taken lie in a slab. */
+  get lends(): boolean {
+    return this.#lent !== undefined
   }
 
-  /** The bytes last taken are still being read: their memory is left to the garbage collector. */
-  forget(): void {
+  /**
+   * Releases the memory of the bytes last taken.
+   *
+   * @param reusable - whether they have left; else whoever still reads them keeps the memory alive
+   */
+  recycle(reusable: boolean): void {
+    if (this.#lent === undefined) return
+    for (const slab of this.#lent) this.#source.release(slab, reusable)
     this.#lent = undefined
   }
 

@@ -1,22 +1,20 @@
 import { isUtf8 } from 'node:buffer'
 import type { CloseFrame } from '../session/close-info.ts'
 import type { Prepared } from '../session/prepared.ts'
+import type { MessageType } from '../session/session.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import { FIN, MAX_CONTROL_PAYLOAD } from '../wire/frame-header.ts'
 import { isControl, Opcode } from '../wire/opcode.ts'
 import { Utf8Validator } from '../wire/utf8.ts'
 import { Assembler } from './assembler.ts'
-import { type ClosedBy, type ClosingEvent, type ClosingState, closedBy, nextClosingState } from './closing.ts'
 import { type CloseReasonBytes, encodeCloseReason } from './close-payload.ts'
+import { type ClosedBy, type ClosingEvent, type ClosingState, closedBy, nextClosingState } from './closing.ts'
 import type { Extension } from './extension.ts'
 import { type Fault, payloadFault, protocolFault, sizeFault } from './fault.ts'
 import { FrameDecoder } from './frame-decoder.ts'
 import { encodeFrame, encodeText } from './frame-encoder.ts'
 import type { Limits } from './limits.ts'
 import { Output, type SlabSource } from './output.ts'
-
-/** A message is text or binary (RFC 6455 section 5.6). */
-export type MessageType = 'text' | 'binary'
 
 /** What an engine tells its owner, while `receive` runs. */
 export interface ProtocolHandler {
@@ -199,7 +197,8 @@ export class Protocol {
 
   /** Sends a message that was encoded once for many; `false` when the connection is closing. */
   sendPrepared(message: Prepared): boolean {
-    if (this.#mask !== undefined || this.#extensions.length > 0) return this.sendBytes(message.type, message.payload)
+    if (this.#mask !== undefined || this.#extensions.length > 0)
+      return this.sendBytes(message.type, message.payload)
     if (this.closing !== 'open') return false
     this.output.append(message.frame)
     return true

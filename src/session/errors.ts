@@ -233,7 +233,10 @@ export class TimeoutError extends WebSocketError {
   readonly phase: 'handshake' | 'pong' | 'close'
 
   constructor(code: CodeOf<'TimeoutError'>, phase: 'handshake' | 'pong' | 'close', milliseconds: number) {
-    super(code, `no ${phase === 'handshake' ? 'complete handshake' : phase === 'pong' ? 'sign of life' : 'end of the closing handshake'} within ${milliseconds} ms`)
+    super(
+      code,
+      `no ${phase === 'handshake' ? 'complete handshake' : phase === 'pong' ? 'sign of life' : 'end of the closing handshake'} within ${milliseconds} ms`,
+    )
     this.phase = phase
   }
 
@@ -244,7 +247,6 @@ export class TimeoutError extends WebSocketError {
 
 /** Our caller's mistake: a wrong option or argument. Never caused by bytes that a peer sent. */
 export class UsageError extends WebSocketError {
-  // biome-ignore lint/complexity/noUselessConstructor: it narrows the codes to those of this class
   constructor(code: CodeOf<'UsageError'>, message: string, options?: ErrorOptions) {
     super(code, message, options)
   }

@@ -66,7 +66,8 @@ export function toBytes(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data)
-  const got = data === null ? 'null' : typeof data === 'object' ? (data.constructor?.name ?? 'an object') : typeof data
+  const got =
+    data === null ? 'null' : typeof data === 'object' ? (data.constructor?.name ?? 'an object') : typeof data
   throw new UsageError(
     'ERR_WS_INVALID_ARGUMENT',
     `a message is a string, a Uint8Array, an ArrayBuffer or a Prepared, not ${got}; objects go through sendJson`,

@@ -1,0 +1,40 @@
+import type { IncomingMessage } from 'node:http'
+import type { CloseInfo } from './close-info.ts'
+import type { Prepared } from './prepared.ts'
+
+/** The content of a message: a string for text, bytes for binary. */
+export type Data = string | Uint8Array
+
+/** A message is text or binary (RFC 6455 section 5.6). */
+export type MessageType = 'text' | 'binary'
+
+/** A message with its type told, for those who keep text as bytes. */
+export interface Message<Content extends Data = Data> {
+  readonly type: MessageType
+  readonly data: Content
+}
+
+/** What can be sent: a string goes out as text, bytes as binary, a prepared message as what it was made from. */
+export type Sendable = string | Uint8Array | ArrayBuffer | Prepared
+
+/**
+ * One peer, whatever carries its messages. Broadcasting and rooms need no more than this.
+ *
+ * Iterating yields the peer's messages.
+ */
+export interface Session extends AsyncIterable<Data> {
+  /** Unique in this process and beyond: a random UUID. */
+  readonly id: string
+  /** The HTTP request that opened it; `undefined` on a client. */
+  readonly request: IncomingMessage | undefined
+  /** Resolves when the session has ended, and says how. Never rejects. */
+  readonly closed: Promise<CloseInfo>
+  /** Bytes that wait to be sent, framing included. */
+  readonly bufferedAmount: number
+  /** Above this many waiting bytes the slow policy applies. */
+  readonly maxSendBuffer: number
+  /** Sends a message. `false`: wait for room before sending more, or the session has ended and nothing was sent. */
+  send(data: Sendable): boolean
+  /** Ends the session in order; resolves when it has ended. */
+  close(code?: number, reason?: string): Promise<CloseInfo>
+}
