@@ -1,0 +1,63 @@
+import { UsageError } from '../session/errors.ts'
+import { Prepared, prepare } from '../session/prepared.ts'
+import type { Sendable, Session } from '../session/session.ts'
+import { CloseCode } from '../wire/close-code.ts'
+
+/** How {@link broadcast} treats its audience. */
+export interface BroadcastOptions {
+  /** One session that does not get the message: usually the one it came from. */
+  readonly except?: Session | undefined
+  /**
+   * What becomes of a session with more than its `maxSendBuffer` waiting: `skip` leaves it out (the default), `close`
+   * ends it with 1013, `queue` sends all the same and leaves it to the connection's own slow policy.
+   */
+  readonly slow?: 'queue' | 'skip' | 'close' | undefined
+}
+
+/** How many sessions a broadcast reached. */
+export interface BroadcastResult {
+  readonly sent: number
+  /** Sessions left out because they are slow. */
+  readonly skipped: number
+}
+
+/**
+ * Sends one message to many sessions. It is encoded once, and its bytes are shared.
+ *
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` cannot be sent, `ERR_WS_INVALID_OPTION` for an unknown policy
+ *
+ * @example
+ * ```ts
+ * import { broadcast, serve } from 'silverback'
+ * await using server = await serve({}, (conn) => {
+ *   conn.onMessage((data) => broadcast(server.connections, data, { except: conn }))
+ * })
+ * ```
+ */
+export function broadcast(
+  sessions: Iterable<Session>,
+  data: Sendable,
+  options: BroadcastOptions = {},
+): BroadcastResult {
+  const { except, slow = 'skip' } = options
+  if (slow !== 'queue' && slow !== 'skip' && slow !== 'close') {
+    throw new UsageError(
+      'ERR_WS_INVALID_OPTION',
+      `slow must be 'queue', 'skip' or 'close', not ${String(slow)}`,
+    )
+  }
+  const message = data instanceof Prepared ? data : prepare(data)
+  let sent = 0
+  let skipped = 0
+  for (const session of sessions) {
+    if (session === except) continue
+    if (slow !== 'queue' && session.bufferedAmount > session.maxSendBuffer) {
+      if (slow === 'close') void session.close(CloseCode.TryAgainLater, 'too slow')
+      skipped++
+      continue
+    }
+    session.send(message)
+    sent++
+  }
+  return { sent, skipped }
+}

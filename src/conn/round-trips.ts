@@ -1,0 +1,60 @@
+/** A ping that has not been answered. */
+interface Outstanding {
+  readonly number: number
+  readonly sentAt: number
+  readonly settle: ((result: number | Error) => void) | undefined
+}
+
+/** Pings in flight that are remembered; a peer may leave any number unanswered. */
+const MAX_OUTSTANDING = 64
+
+/** Matches pongs to the pings that asked for them (RFC 6455 section 5.5.3), and measures the time between. */
+export class RoundTrips {
+  readonly #clock: { now(): number }
+  /** The last round trip in milliseconds. */
+  last: number | undefined
+  #number = 0
+  #outstanding: Outstanding[] = []
+
+  constructor(clock: { now(): number }) {
+    this.#clock = clock
+  }
+
+  /** The payload of the next ping. */
+  next(settle?: (result: number | Error) => void): Uint8Array {
+    this.#number = (this.#number + 1) >>> 0
+    // One pong answers all pings before it, so the oldest are the ones to forget; those somebody waits for stay.
+    if (this.#outstanding.length >= MAX_OUTSTANDING) {
+      const silent = this.#outstanding.findIndex((ping) => ping.settle === undefined)
+      if (silent >= 0) this.#outstanding.splice(silent, 1)
+    }
+    this.#outstanding.push({ number: this.#number, sentAt: this.#clock.now(), settle })
+    const payload = Buffer.allocUnsafe(4)
+    payload.writeUInt32BE(this.#number)
+    return payload
+  }
+
+  /** A pong answers its ping and all before it; one that nobody asked for means nothing. */
+  onPong(payload: Buffer): void {
+    if (payload.length !== 4) return
+    const number = payload.readUInt32BE(0)
+    const index = this.#outstanding.findIndex((ping) => ping.number === number)
+    if (index < 0) return
+    const answered = this.#outstanding.splice(0, index + 1)
+    const now = this.#clock.now()
+    this.last = now - (answered[index] as Outstanding).sentAt
+    for (const { settle, sentAt } of answered) settle?.(now - sentAt)
+  }
+
+  /** Nobody waits for this ping any more. */
+  forget(settle: (result: number | Error) => void): void {
+    this.#outstanding = this.#outstanding.filter((ping) => ping.settle !== settle)
+  }
+
+  /** The connection is over: no pong will come. */
+  end(error: Error): void {
+    const unanswered = this.#outstanding
+    this.#outstanding = []
+    for (const { settle } of unanswered) settle?.(error)
+  }
+}

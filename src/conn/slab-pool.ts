@@ -1,0 +1,30 @@
+import type { SlabSource } from '../protocol/output.ts'
+
+const SLAB_SIZE = 64 * 1024
+
+/** Slabs kept for reuse: as many connections can write at a time without allocating. */
+const MAX_FREE = 32
+
+const free: Buffer[] = []
+
+/** Slabs handed out and not yet back; beyond the pool's size, small buffers serve instead. */
+let lent = 0
+
+/**
+ * The write slabs that all connections of the process share. A connection holds one from its first frame of a turn
+ * until the turn's write; when the kernel has taken the bytes at once, which is the rule, the slab serves the next.
+ * So an idle connection holds none, and many connections that write in one turn do not take 64 KiB each.
+ */
+export const slabPool: SlabSource = {
+  acquire(size: number): Buffer {
+    if (size > SLAB_SIZE || lent >= MAX_FREE) return Buffer.allocUnsafe(Math.max(size, 1024))
+    lent++
+    return free.pop() ?? Buffer.allocUnsafeSlow(SLAB_SIZE)
+  },
+
+  release(slab: Buffer, reusable: boolean): void {
+    if (slab.length !== SLAB_SIZE) return
+    lent--
+    if (reusable) free.push(slab)
+  },
+}

@@ -1,0 +1,155 @@
+/** Time as the wheel needs it; tests bring their own. */
+export interface Clock {
+  /** Milliseconds from any fixed point, never going back. */
+  now(): number
+  /** Calls `tick` every so many milliseconds without keeping the process alive, until the returned function is called. */
+  every(milliseconds: number, tick: () => void): () => void
+}
+
+/** The process's monotonic clock. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  every(milliseconds, tick) {
+    const timer = setInterval(tick, milliseconds)
+    timer.unref()
+    return () => clearInterval(timer)
+  },
+}
+
+/** Something with one deadline. The wheel keeps its fields; the owner only reads none of them. */
+export interface WheelEntry {
+  wheelNext: WheelEntry | undefined
+  wheelPrevious: WheelEntry | undefined
+  wheelDue: number
+  /** The deadline has passed. */
+  onDue(): void
+}
+
+/** How coarse the wheel is, in milliseconds. */
+export const TICK = 100
+const SLOTS = 256
+
+/** After a stall the wheel moves on by this much at most. */
+const MAX_STEP = 10
+
+/**
+ * All deadlines of all connections behind one timer. An entry has one deadline at a time; setting it costs two
+ * pointers and no allocation. Deadlines are kept to the tick: up to 100 ms late, never early.
+ *
+ * Time that the process slept through (a debugger, SIGSTOP, a blocked event loop) counts for a second at most: the
+ * peers' bytes wait in the kernel meanwhile, and nobody must be declared dead before they were read.
+ */
+export class TimerWheel {
+  /** Milliseconds that the wheel has lived through. */
+  time = 0
+  readonly #clock: Clock
+  readonly #slots: Sentinel[] = Array.from({ length: SLOTS }, () => new Sentinel())
+  #tick = 0
+  #entries = 0
+  #last = 0
+  #stop: (() => void) | undefined
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock
+  }
+
+  /** Milliseconds on the wheel's clock, exact. */
+  now(): number {
+    return this.#clock.now()
+  }
+
+  /** Sets or moves an entry's deadline. */
+  schedule(entry: WheelEntry, milliseconds: number): void {
+    if (entry.wheelNext === undefined) this.#entries++
+    else unlink(entry)
+    this.#start()
+    const ticks = Math.ceil(milliseconds / TICK) + 1
+    entry.wheelDue = this.#tick + ticks
+    link(this.#slot(entry.wheelDue), entry)
+  }
+
+  /** Forgets an entry's deadline, if it has one. */
+  cancel(entry: WheelEntry): void {
+    if (entry.wheelNext === undefined) return
+    unlink(entry)
+    if (--this.#entries === 0) this.#halt()
+  }
+
+  #slot(tick: number): Sentinel {
+    return this.#slots[tick % SLOTS] as Sentinel
+  }
+
+  #start(): void {
+    if (this.#stop !== undefined) return
+    this.#last = this.#clock.now()
+    this.#stop = this.#clock.every(TICK, () => this.#advance())
+  }
+
+  #halt(): void {
+    this.#stop?.()
+    this.#stop = undefined
+  }
+
+  #advance(): void {
+    const now = this.#clock.now()
+    const elapsed = Math.floor((now - this.#last) / TICK)
+    if (elapsed <= 0) return
+    const steps = Math.min(elapsed, MAX_STEP)
+    this.#last = steps === elapsed ? this.#last + elapsed * TICK : now
+    for (let i = 0; i < steps; i++) this.#step()
+  }
+
+  #step(): void {
+    this.#tick++
+    this.time += TICK
+    const slot = this.#slot(this.#tick)
+    // What is due calls back, and that may set or cancel any deadline: so the slot is emptied first.
+    const waiting = new Sentinel()
+    waiting.takeAll(slot)
+    for (let entry = waiting.wheelNext; entry !== waiting; entry = waiting.wheelNext) {
+      unlink(entry)
+      if (entry.wheelDue > this.#tick) {
+        link(slot, entry)
+        continue
+      }
+      if (--this.#entries === 0) this.#halt()
+      entry.onDue()
+    }
+  }
+}
+
+/** The head of a slot's ring. */
+class Sentinel implements WheelEntry {
+  wheelNext: WheelEntry = this
+  wheelPrevious: WheelEntry = this
+  wheelDue = 0
+  onDue(): void {}
+
+  takeAll(from: Sentinel): void {
+    if (from.wheelNext === from) return
+    this.wheelNext = from.wheelNext
+    this.wheelPrevious = from.wheelPrevious
+    this.wheelNext.wheelPrevious = this
+    this.wheelPrevious.wheelNext = this
+    from.wheelNext = from.wheelPrevious = from
+  }
+}
+
+function link(slot: Sentinel, entry: WheelEntry): void {
+  const last = slot.wheelPrevious
+  entry.wheelPrevious = last
+  entry.wheelNext = slot
+  last.wheelNext = entry
+  slot.wheelPrevious = entry
+}
+
+function unlink(entry: WheelEntry): void {
+  const next = entry.wheelNext as WheelEntry
+  const previous = entry.wheelPrevious as WheelEntry
+  previous.wheelNext = next
+  next.wheelPrevious = previous
+  entry.wheelNext = entry.wheelPrevious = undefined
+}
+
+/** The wheel of this process. */
+export const processWheel: TimerWheel = new TimerWheel()
