@@ -115,7 +115,9 @@ export function sameOrigin(origin: string | undefined, request: Pick<IncomingMes
   if (split === undefined || host === undefined) return false
   const defaultPort = defaultPorts[split.scheme]
   const own = parseAuthority(host, defaultPort)
-  if (own === undefined || split.rest === host) return own !== undefined
+  if (own === undefined) return false
+  // What browsers send, unless a port is spelt out on one side only: there is nothing left to parse.
+  if (split.rest === host) return true
   const other = parseAuthority(split.rest, defaultPort)
   return other !== undefined && other.host === own.host && other.port === own.port
 }

@@ -1,0 +1,34 @@
+/**
+ * A WebSocket server and client for Node.
+ *
+ * @module
+ */
+
+export type { DialOptions } from './client/dial-options.ts'
+export { Dialer, dial } from './client/dialer.ts'
+export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
+export { Conn } from './conn/conn.ts'
+export type { MessageListener, TextAs } from './conn/inbox.ts'
+export type { SlowPolicy } from './conn/link.ts'
+export { defaultLimits, type Limits } from './protocol/limits.ts'
+export { allowOrigins, type OriginCheck, sameOrigin } from './server/origin.ts'
+export { type RejectOptions, reject } from './server/reject.ts'
+export { type ServeOptions, type Server, serve } from './server/serve.ts'
+export type { UpgradeListener } from './server/unclaimed.ts'
+export { type Handler, type ServerConn, Upgrader } from './server/upgrader.ts'
+export type { Rejection, UpgraderOptions } from './server/upgrader-options.ts'
+export type { CloseFrame, CloseInfo, ConnStats } from './session/close-info.ts'
+export {
+  CloseError,
+  type ErrorCode,
+  HandshakeError,
+  LimitError,
+  ProtocolError,
+  TimeoutError,
+  UsageError,
+  WebSocketError,
+} from './session/errors.ts'
+export { Prepared, prepare } from './session/prepared.ts'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './session/schema.ts'
+export type { Data, Message, MessageType, Sendable, Session } from './session/session.ts'
+export { CloseCode } from './wire/close-code.ts'

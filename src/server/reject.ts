@@ -1,0 +1,92 @@
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { UsageError } from '../session/errors.ts'
+import { isToken } from '../wire/header-grammar.ts'
+
+/** What an HTTP refusal says beside its status. */
+export interface RejectOptions {
+  /** Further headers. `Connection`, `Content-Length` and, unless given, `Content-Type` are set for you. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  /** Plain text; default: the status's own name. */
+  readonly body?: string | undefined
+}
+
+/** How long a refused client may take to read the answer and hang up, in milliseconds. */
+const LINGER = 2_000
+
+/**
+ * Answers an upgrade request with an HTTP response other than 101, and ends the connection: for checks of your own
+ * before the handshake, such as authentication.
+ *
+ * @param status - 300 to 599
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status or a header name that is none
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { reject, Upgrader } from 'silverback'
+ *
+ * const upgrader = new Upgrader()
+ * const server = createServer()
+ * const accept = upgrader.handler((conn) => void conn.send('welcome'))
+ * server.on('upgrade', (request, socket, head) => {
+ *   if (request.headers.authorization === 'Bearer secret') accept(request, socket, head)
+ *   else reject(socket, 401, { headers: { 'WWW-Authenticate': 'Bearer' } })
+ * })
+ * ```
+ */
+export function reject(socket: Duplex, status: number, options: RejectOptions = {}): void {
+  const name = STATUS_CODES[status]
+  if (!Number.isInteger(status) || status < 300 || status > 599) {
+    throw new UsageError(
+      'ERR_WS_INVALID_ARGUMENT',
+      `a refusal has a status from 300 to 599, not ${String(status)}`,
+    )
+  }
+  const body = options.body ?? `${name ?? status}\n`
+  const headers: Record<string, string> = { 'Content-Type': 'text/plain; charset=utf-8' }
+  let connection = 'close'
+  for (const [header, value] of Object.entries(options.headers ?? {})) {
+    const lower = header.toLowerCase()
+    // `Upgrade` in an answer has to be named in `Connection` too (RFC 7230 section 6.7).
+    if (lower === 'upgrade') connection = 'Upgrade, close'
+    if (lower === 'content-type') delete headers['Content-Type']
+    if (lower !== 'connection' && lower !== 'content-length') headers[header] = value
+  }
+  headers['Connection'] = connection
+  headers['Content-Length'] = String(Buffer.byteLength(body))
+  const response = `HTTP/1.1 ${status} ${name ?? ''}\r\n${formatHeaders(headers)}\r\n${body}`
+  socket.on('error', ignore)
+  if (socket.destroyed) return
+  // The rest of what the client sends is read and dropped: closing on unread bytes would reset the connection, and
+  // the answer with it. Not for ever.
+  socket.resume()
+  socket.end(response)
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+/**
+ * Header lines, each with its line end. Control characters in values become spaces, so that no value can begin a
+ * line of its own.
+ *
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a name that is no token
+ */
+export function formatHeaders(headers: Readonly<Record<string, string>>): string {
+  let text = ''
+  for (const [name, value] of Object.entries(headers)) {
+    if (!isToken(name))
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `${JSON.stringify(name)} is not a header name`)
+    text += `${name}: ${oneLine(String(value))}\r\n`
+  }
+  return text
+}
+
+function oneLine(value: string): string {
+  let clean = ''
+  for (const character of value) clean += character < ' ' || character === '\x7f' ? ' ' : character
+  return clean
+}
+
+function ignore(): void {}

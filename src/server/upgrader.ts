@@ -1,0 +1,248 @@
+import type { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { Conn } from '../conn/conn.ts'
+import { Link } from '../conn/link.ts'
+import { decideUpgrade, type ServerAcceptance, type ServerDecision } from '../protocol/server-handshake.ts'
+import { type CodeOf, HandshakeError } from '../session/errors.ts'
+import { CloseCode } from '../wire/close-code.ts'
+import { formatHeaders, reject } from './reject.ts'
+import { claim, leave, register, type UpgradeListener } from './unclaimed.ts'
+import {
+  type Rejection,
+  type ResolvedUpgraderOptions,
+  resolveUpgraderOptions,
+  type UpgraderOptions,
+} from './upgrader-options.ts'
+
+/** A connection on the server's side. */
+export type ServerConn = Conn & { readonly request: IncomingMessage }
+
+/** Gets each connection; what it throws, or rejects with, closes that connection with 1011. */
+export type Handler = (conn: ServerConn) => void | Promise<void>
+
+/** Requests with more header fields than this are refused. */
+const MAX_HEADERS = 100
+
+/** Why a request is not taken. */
+interface Refusal {
+  readonly status: number
+  readonly code: CodeOf<'HandshakeError'>
+  readonly message: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly cause?: unknown
+}
+
+/**
+ * Turns HTTP/1.1 upgrade requests into WebSocket connections (RFC 6455 section 4.2). Works on any `node:http` or
+ * `node:https` server, and so with Express, Fastify, Hono and the like; several upgraders can share one server.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { allowOrigins, Upgrader } from 'silverback'
+ *
+ * const upgrader = new Upgrader({ path: '/ws', checkOrigin: allowOrigins('https://example.com') })
+ * const server = createServer()
+ * server.on(
+ *   'upgrade',
+ *   upgrader.handler(async (conn) => {
+ *     for await (const value of conn.json()) conn.sendJson(value)
+ *   }),
+ * )
+ * ```
+ */
+export class Upgrader {
+  readonly #options: ResolvedUpgraderOptions
+  readonly #connections = new Set<ServerConn>()
+  #closing = false
+
+  /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
+  constructor(options: UpgraderOptions = {}) {
+    this.#options = resolveUpgraderOptions(options)
+  }
+
+  /** The connections that have not ended. */
+  get connections(): ReadonlySet<ServerConn> {
+    return this.#connections
+  }
+
+  /** From now on requests are answered with 503. */
+  refuseNew(): void {
+    this.#closing = true
+  }
+
+  /**
+   * Takes one request over. A request that is no handshake, or not an allowed one, is answered with an HTTP error
+   * here; the returned promise then rejects, so that the caller knows.
+   *
+   * @throws HandshakeError with the status that was answered
+   */
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<ServerConn> {
+    claim(request)
+    return this.#take(request, socket, head).conn
+  }
+
+  /**
+   * A listener for the server's `'upgrade'` event. It never throws: refusals are answered, errors of `handle` go to
+   * `onError`. Requests for another path than the upgrader's are left to the next listener; the last resort is 404.
+   */
+  handler(handle: Handler): UpgradeListener {
+    const upgrader = this
+    function onUpgrade(this: unknown, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+      if (!upgrader.#matches(request)) return leave(this, request, socket)
+      claim(request)
+      upgrader.#accept(handle, request, socket, head)
+    }
+    register(onUpgrade)
+    return onUpgrade
+  }
+
+  #accept(handle: Handler, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    let taken: { conn: ServerConn; link: Link }
+    try {
+      taken = this.#take(request, socket, head)
+    } catch {
+      // Refused: the client has its answer, and `onReject` has heard of it.
+      return
+    }
+    const { conn, link } = taken
+    const onFailed = (error: unknown): void => {
+      // That the connection ended is no failure of the handler.
+      if (link.state === 'closed' && error === link.closeError) return
+      void link.close(CloseCode.InternalError, 'internal error', error instanceof Error ? error : undefined)
+      this.#report(error, conn)
+    }
+    try {
+      Promise.resolve(handle(conn)).catch(onFailed)
+    } catch (error) {
+      onFailed(error)
+    }
+  }
+
+  #take(request: IncomingMessage, socket: Duplex, head: Buffer): { conn: ServerConn; link: Link } {
+    const decision = this.#decide(request, socket)
+    if (!decision.accepted) throw this.#refuse(request, socket, decision)
+    let response: string
+    try {
+      const headers = formatHeaders({ ...decision.headers, ...this.#options.headers(request) })
+      response = `HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`
+    } catch (cause) {
+      for (const extension of decision.extensions) extension.dispose?.()
+      throw this.#refuse(request, socket, serverError(cause))
+    }
+    return this.#open(request, socket, head, response, decision)
+  }
+
+  #decide(request: IncomingMessage, socket: Duplex): ServerDecision | ({ accepted: false } & Refusal) {
+    const { checkOrigin, subprotocols } = this.#options
+    if (socket.destroyed) return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'the client has hung up')
+    if (this.#closing) return refusal(503, 'ERR_WS_SERVER_CLOSING', 'the server is closing')
+    if (!this.#matches(request)) return refusal(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
+    if (request.rawHeaders.length > 2 * MAX_HEADERS) {
+      return refusal(431, 'ERR_WS_HEADER_LIMIT', `more than ${MAX_HEADERS} header fields`)
+    }
+    try {
+      return decideUpgrade(
+        { method: request.method ?? '', httpVersion: request.httpVersion, headers: request.headers },
+        {
+          checkOrigin: (origin) => checkOrigin(origin, request) === true,
+          subprotocols:
+            typeof subprotocols === 'function' ? (offered) => subprotocols(offered, request) : subprotocols,
+        },
+      )
+    } catch (cause) {
+      return { accepted: false, ...serverError(cause) }
+    }
+  }
+
+  #open(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    response: string,
+    { subprotocol, extensions, extensionsHeader }: ServerAcceptance,
+  ): { conn: ServerConn; link: Link } {
+    const { limits, slow } = this.#options
+    if (socket instanceof Socket) {
+      // The HTTP server's timeouts end here, the connection's own begin.
+      socket.setTimeout(0)
+      socket.setNoDelay(true)
+    }
+    socket.write(response)
+    const link = new Link({
+      socket,
+      role: 'server',
+      limits,
+      slow,
+      extensions,
+      head,
+      onListenerError: (error) => this.#report(error, conn),
+      onClosed: () => this.#connections.delete(conn),
+    })
+    const remoteAddress = request.socket.remoteAddress
+    const conn = new Conn(link, {
+      request,
+      subprotocol,
+      extensions: extensionsHeader,
+      remoteAddress,
+    }) as ServerConn
+    this.#connections.add(conn)
+    return { conn, link }
+  }
+
+  /** Answers a request that is not taken, and returns the error that says why. */
+  #refuse(request: IncomingMessage, socket: Duplex, refused: Refusal): HandshakeError {
+    const { status, code, message, headers = {}, cause } = refused
+    const reason = new HandshakeError(code, message, { status, headers: lowerCase(headers), cause })
+    const rejection: Rejection = { status, headers, body: `${message}\n`, reason }
+    try {
+      const custom = this.#options.onReject(rejection, request)
+      reject(socket, custom?.status ?? status, {
+        headers: { ...headers, ...custom?.headers },
+        body: custom?.body ?? rejection.body,
+      })
+    } catch (error) {
+      reject(socket, 500)
+      return new HandshakeError('ERR_WS_SERVER', 'onReject failed', { status: 500, cause: error })
+    }
+    return reason
+  }
+
+  #matches(request: IncomingMessage): boolean {
+    const { path } = this.#options
+    return path === undefined || pathname(request.url ?? '') === path
+  }
+
+  #report(error: unknown, conn: ServerConn): void {
+    try {
+      this.#options.onError(error, conn)
+    } catch (second) {
+      console.error('silverback: onError failed:', second)
+    }
+  }
+}
+
+/** The path of a request target (RFC 7230 section 5.3): as it stands, not decoded. */
+function pathname(target: string): string {
+  if (!target.startsWith('/')) return URL.canParse(target) ? new URL(target).pathname : ''
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}
+
+function refusal(
+  status: number,
+  code: CodeOf<'HandshakeError'>,
+  message: string,
+): { accepted: false } & Refusal {
+  return { accepted: false, status, code, message }
+}
+
+/** A check or a header function of the application's threw: the client learns no more than that. */
+function serverError(cause: unknown): Refusal {
+  return { status: 500, code: 'ERR_WS_SERVER', message: 'the server could not answer the request', cause }
+}
+
+function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+}
