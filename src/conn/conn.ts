@@ -4,7 +4,7 @@ import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import type { StandardSchema } from '../session/schema.ts'
-import type { Data, Message, Sendable, Session } from '../session/session.ts'
+import type { Data, Message, MessageType, Sendable, Session } from '../session/session.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import type { MessageListener, TextAs } from './inbox.ts'
 import { jsonMessages } from './json.ts'
@@ -100,9 +100,11 @@ export class Conn implements Session, AsyncDisposable {
    *
    * Never throws for what the peer does: a message sent after the end is dropped and counted.
    *
+   * @param type - `text` sends bytes as a text message: what `text: 'bytes'` delivered goes on undecoded. `binary`
+   * sends a string as its UTF-8 bytes. Default: strings are text, bytes are binary.
    * @returns `true`: send on. `false`: more than 64 KiB wait (the message is among them), or nothing was sent since
    * the slow policy dropped it or the connection has ended; `await drained()` tells which.
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` is none of the types
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` is none of the types, or bytes for a text are not UTF-8
    *
    * @example
    * ```ts
@@ -114,8 +116,8 @@ export class Conn implements Session, AsyncDisposable {
    * }
    * ```
    */
-  send(data: Sendable): boolean {
-    return this.#link.send(data)
+  send(data: Sendable, type?: MessageType): boolean {
+    return this.#link.send(data, type)
   }
 
   /**
@@ -125,7 +127,7 @@ export class Conn implements Session, AsyncDisposable {
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when JSON cannot hold the value
    */
   sendJson(value: unknown): boolean {
-    return this.#link.send(stringify(value))
+    return this.#link.send(stringify(value), 'text')
   }
 
   /**

@@ -8,7 +8,7 @@ import { heapSlabs } from '../protocol/output.ts'
 import { Protocol, type ProtocolHandler } from '../protocol/protocol.ts'
 import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
 import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
-import { Prepared, toBytes } from '../session/prepared.ts'
+import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { MessageType, Sendable } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { faultToError } from './fault-to-error.ts'
@@ -158,12 +158,12 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
 
   // --- sending
 
-  send(data: Sendable): boolean {
-    if (typeof data !== 'string' && !(data instanceof Prepared)) data = toBytes(data)
+  send(data: Sendable, type: MessageType | undefined): boolean {
+    const message = checkSendable(data, type)
     if (!this.#hasRoom()) return false
-    if (typeof data === 'string') this.#protocol.sendText(data)
-    else if (data instanceof Prepared) this.#protocol.sendPrepared(data)
-    else this.#protocol.sendBytes('binary', data as Uint8Array)
+    if (message instanceof Prepared) this.#protocol.sendPrepared(message)
+    else if (typeof message === 'string') this.#protocol.sendText(message)
+    else this.#protocol.sendBytes(type ?? 'binary', message)
     this.#messagesSent++
     this.#flushLater()
     return this.bufferedAmount <= HIGH_MARK

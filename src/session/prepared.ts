@@ -1,6 +1,8 @@
+import { isUtf8 } from 'node:buffer'
 import { FIN, headerSize, writeHeader } from '../wire/frame-header.ts'
 import { Opcode } from '../wire/opcode.ts'
 import { UsageError } from './errors.ts'
+import type { MessageType } from './session.ts'
 
 /**
  * A message that is encoded once and can be sent on any number of connections. Made by {@link prepare}.
@@ -13,15 +15,14 @@ import { UsageError } from './errors.ts'
  * ```
  */
 export class Prepared {
-  /** `text` when made from a string, else `binary`. */
-  readonly type: 'text' | 'binary'
+  readonly type: MessageType
   /** The whole frame as a server sends it. @internal */
   readonly frame: Uint8Array
   /** The payload: the end of the frame. @internal */
   readonly payload: Uint8Array
 
   /** @internal */
-  constructor(type: 'text' | 'binary', frame: Uint8Array, payload: Uint8Array) {
+  constructor(type: MessageType, frame: Uint8Array, payload: Uint8Array) {
     this.type = type
     this.frame = frame
     this.payload = payload
@@ -37,7 +38,8 @@ export class Prepared {
  * Encodes a message once, to be sent many times: by `send` or `broadcast`. The data is copied, so the caller may
  * change it afterwards.
  *
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` is neither a string nor bytes
+ * @param type - default: a string is text, bytes are binary
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` is neither a string nor bytes, or bytes for a text are not UTF-8
  *
  * @example
  * ```ts
@@ -46,29 +48,55 @@ export class Prepared {
  * broadcast(server.connections, prepare('hello, all'))
  * ```
  */
-export function prepare(data: string | Uint8Array | ArrayBuffer): Prepared {
-  const type = typeof data === 'string' ? 'text' : 'binary'
-  const length = typeof data === 'string' ? Buffer.byteLength(data, 'utf8') : toBytes(data).length
+export function prepare(data: string | Uint8Array | ArrayBuffer, type?: MessageType): Prepared {
+  const content = checkSendable(data, type)
+  if (content instanceof Prepared) throw notSendable(content)
+  const actual = type ?? (typeof content === 'string' ? 'text' : 'binary')
+  const length = typeof content === 'string' ? Buffer.byteLength(content, 'utf8') : content.length
   const size = headerSize(length, false)
   const frame = Buffer.allocUnsafeSlow(size + length)
-  writeHeader(frame, 0, FIN | (type === 'text' ? Opcode.Text : Opcode.Binary), length, undefined)
-  if (typeof data === 'string') frame.write(data, size, 'utf8')
-  else frame.set(toBytes(data), size)
-  return new Prepared(type, frame, frame.subarray(size))
+  writeHeader(frame, 0, FIN | (actual === 'text' ? Opcode.Text : Opcode.Binary), length, undefined)
+  if (typeof content === 'string') frame.write(content, size, 'utf8')
+  else frame.set(content, size)
+  return new Prepared(actual, frame, frame.subarray(size))
 }
 
 /**
- * Bytes as `Uint8Array`, whatever view or buffer holds them; no copy.
+ * What a caller gave to be sent: a string for a text, bytes (not copied), or as it was prepared.
  *
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for anything else
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when it cannot be sent, or not as that type
  */
-export function toBytes(data: unknown): Uint8Array {
+export function checkSendable(data: unknown, type: MessageType | undefined): string | Uint8Array | Prepared {
+  if (type !== undefined && type !== 'text' && type !== 'binary') {
+    throw new UsageError(
+      'ERR_WS_INVALID_ARGUMENT',
+      `a message's type is 'text' or 'binary', not ${String(type)}`,
+    )
+  }
+  if (typeof data === 'string') return type === 'binary' ? Buffer.from(data, 'utf8') : data
+  if (data instanceof Prepared) {
+    if (type === undefined || type === data.type) return data
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the message was prepared as ${data.type}`)
+  }
+  const bytes = toBytes(data)
+  if (type === 'text' && !isUtf8(bytes)) {
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the bytes of a text message must be UTF-8')
+  }
+  return bytes
+}
+
+/** Bytes as `Uint8Array`, whatever view or buffer holds them. */
+function toBytes(data: unknown): Uint8Array {
   if (data instanceof Uint8Array) return data
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data)
+  throw notSendable(data)
+}
+
+function notSendable(data: unknown): UsageError {
   const got =
     data === null ? 'null' : typeof data === 'object' ? (data.constructor?.name ?? 'an object') : typeof data
-  throw new UsageError(
+  return new UsageError(
     'ERR_WS_INVALID_ARGUMENT',
     `a message is a string, a Uint8Array, an ArrayBuffer or a Prepared, not ${got}; objects go through sendJson`,
   )

@@ -33,8 +33,12 @@ export interface Session extends AsyncIterable<Data> {
   readonly bufferedAmount: number
   /** Above this many waiting bytes the slow policy applies. */
   readonly maxSendBuffer: number
-  /** Sends a message. `false`: wait for room before sending more, or the session has ended and nothing was sent. */
-  send(data: Sendable): boolean
+  /**
+   * Sends a message. `false`: wait for room before sending more, or the session has ended and nothing was sent.
+   *
+   * @param type - default: strings are text, bytes are binary
+   */
+  send(data: Sendable, type?: MessageType): boolean
   /** Ends the session in order; resolves when it has ended. */
   close(code?: number, reason?: string): Promise<CloseInfo>
 }
