@@ -14,7 +14,7 @@ export interface BroadcastOptions {
   readonly slow?: 'queue' | 'skip' | 'close' | undefined
 }
 
-/** How many sessions a broadcast reached. */
+/** How many sessions a broadcast reached; those that are closing count for neither. */
 export interface BroadcastResult {
   readonly sent: number
   /** Sessions left out because they are slow. */
@@ -50,7 +50,7 @@ export function broadcast(
   let sent = 0
   let skipped = 0
   for (const session of sessions) {
-    if (session === except) continue
+    if (session === except || session.state !== 'open') continue
     if (slow !== 'queue' && session.bufferedAmount > session.maxSendBuffer) {
       if (slow === 'close') void session.close(CloseCode.TryAgainLater, 'too slow')
       skipped++

@@ -72,8 +72,8 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   #heardAt: number
   /** Wheel time of the heartbeat's ping that nothing has followed yet. */
   #pingedAt: number | undefined
-  /** Bytes that waited in the socket then: if they move, the peer lives. */
-  #waitedAtPing = 0
+  /** If bytes were held up in the socket then: how many had left before. That more leave is a sign of life. */
+  #leftAtPing: number | undefined
   #roundTrips: RoundTrips | undefined
   #drainWaiters: { resolve: () => void; reject: (error: Error) => void }[] | undefined
   /** The deadline is that of the closing. */
@@ -314,20 +314,27 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     if (this.#pingedAt === undefined) {
       if (silence < pingInterval) return this.#wheel.schedule(this, pingInterval - silence)
       this.#heartbeat()
-    } else if (this.#socket.writableLength !== this.#waitedAtPing) {
-      // It takes what we send, so it lives; its pong comes behind all that it still has to read.
-      this.#waitedAtPing = this.#socket.writableLength
-    } else if (!this.#paused && pongTimeout > 0 && now - this.#pingedAt >= pongTimeout) {
+    } else if (this.#paused) {
+      // While we hold the peer back ourselves its silence says nothing, but a ping to a host that is gone fails.
+      this.#heartbeat()
+    } else if (this.#leftAtPing !== undefined && this.#left > this.#leftAtPing) {
+      // It takes what was held up, so it lives; its pong comes behind all that it still has to read.
+      this.#leftAtPing = this.#left
+    } else if (pongTimeout > 0 && now - this.#pingedAt >= pongTimeout) {
       this.#error ??= new TimeoutError('ERR_WS_PONG_TIMEOUT', 'pong', pingInterval + pongTimeout)
       return this.terminate()
     }
-    // While we hold the peer back ourselves, its silence says nothing.
     this.#wheel.schedule(this, pongTimeout > 0 ? pongTimeout : pingInterval)
+  }
+
+  /** Bytes that the kernel has taken. */
+  get #left(): number {
+    return this.#bytesSent - this.#socket.writableLength
   }
 
   #heartbeat(): void {
     this.#pingedAt = this.#wheel.time
-    this.#waitedAtPing = this.#socket.writableLength
+    this.#leftAtPing = this.#socket.writableLength > 0 ? this.#left : undefined
     this.#roundTrips ??= new RoundTrips(this.#wheel)
     this.#protocol.sendPing(this.#roundTrips.next())
     this.#flushLater()

@@ -69,7 +69,7 @@ export const errorKinds = {
   ERR_WS_INVALID_OPTION: 'UsageError',
   ERR_WS_INVALID_ARGUMENT: 'UsageError',
   ERR_WS_CONCURRENT_READ: 'UsageError',
-} as const satisfies Record<string, ErrorKind>
+} as const
 
 /** A stable, documented error code. */
 export type ErrorCode = keyof typeof errorKinds
@@ -103,7 +103,7 @@ export class WebSocketError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    Object.defineProperty(this, brand, { value: errorKinds[code] })
+    Object.defineProperty(this, brand, { value: errorKinds[code] satisfies ErrorKind })
   }
 
   // On the prototype, so that errors do not each carry an own enumerable `name`.

@@ -27,6 +27,8 @@ export interface Session extends AsyncIterable<Data> {
   readonly id: string
   /** The HTTP request that opened it; `undefined` on a client. */
   readonly request: IncomingMessage | undefined
+  /** `open` until either side begins to close, `closed` once nothing is left of it. */
+  readonly state: 'open' | 'closing' | 'closed'
   /** Resolves when the session has ended, and says how. Never rejects. */
   readonly closed: Promise<CloseInfo>
   /** Bytes that wait to be sent, framing included. */
