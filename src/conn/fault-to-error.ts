@@ -2,10 +2,9 @@ import type { Fault } from '../protocol/fault.ts'
 import { type CodeOf, errorKinds, LimitError, ProtocolError } from '../session/errors.ts'
 
 /** The engine's fault as the error that users see. */
-export function faultToError(fault: Fault, cause?: unknown): ProtocolError | LimitError {
+export function faultToError(fault: Fault): ProtocolError | LimitError {
   if (fault.limit !== undefined && errorKinds[fault.code] === 'LimitError') {
     return new LimitError(fault.code as CodeOf<'LimitError'>, fault.closeCode, fault.message, fault.limit)
   }
-  const options = cause === undefined ? undefined : { cause }
-  return new ProtocolError(fault.code as CodeOf<'ProtocolError'>, fault.closeCode, fault.message, options)
+  return new ProtocolError(fault.code as CodeOf<'ProtocolError'>, fault.closeCode, fault.message)
 }

@@ -1,14 +1,15 @@
-import { payloadFault } from '../protocol/fault.ts'
+import { type CodeOf, ProtocolError } from '../session/errors.ts'
 import { describeIssue, type StandardSchema } from '../session/schema.ts'
 import type { Data } from '../session/session.ts'
+import { CloseCode } from '../wire/close-code.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * The messages of a connection as JSON values. What cannot be used ends the connection with 1007; the iteration
- * then ends as it does for every connection that failed.
+ * The messages of a connection as JSON values. One that cannot be used closes the connection with 1007; the
+ * iteration then ends as it does for every connection that failed, and what came behind that message is not used.
  */
 export async function* jsonMessages<T>(
   link: Link,
@@ -18,30 +19,32 @@ export async function* jsonMessages<T>(
     [Symbol.asyncIterator]: () => messageIterator(link, 'string', (message) => message.data),
   }
   for await (const data of messages) {
-    const value = parse(link, data)
-    if (value === undefined) break
+    let value: unknown
+    try {
+      value = JSON.parse(typeof data === 'string' ? data : decoder.decode(data))
+    } catch (cause) {
+      return refuse(link, 'ERR_WS_INVALID_JSON', 'message is not JSON', cause)
+    }
     if (schema === undefined) {
-      yield value.json as T
+      yield value as T
       continue
     }
-    const result = await schema['~standard'].validate(value.json)
+    const result = await schema['~standard'].validate(value)
     if (result.issues !== undefined) {
-      link.fail(payloadFault('ERR_WS_INVALID_MESSAGE', describeIssue(result.issues)))
-      break
+      return refuse(link, 'ERR_WS_INVALID_MESSAGE', describeIssue(result.issues))
     }
     yield result.value
   }
-  // Here the messages have ended in order, or one could not be used: then those behind it do not count either.
-  if (link.state === 'open') return
-  await link.closed
-  if (link.closeInfo?.error !== undefined) throw link.closeError
 }
 
-function parse(link: Link, data: Data): { readonly json: unknown } | undefined {
-  try {
-    return { json: JSON.parse(typeof data === 'string' ? data : decoder.decode(data)) }
-  } catch (cause) {
-    link.fail(payloadFault('ERR_WS_INVALID_JSON', 'message is not JSON'), cause)
-    return undefined
-  }
+async function refuse(
+  link: Link,
+  code: CodeOf<'ProtocolError'>,
+  reason: string,
+  cause?: unknown,
+): Promise<never> {
+  const options = cause === undefined ? undefined : { cause }
+  const error = new ProtocolError(code, CloseCode.InvalidPayload, reason, options)
+  await link.close(CloseCode.InvalidPayload, reason, error)
+  throw link.closeError
 }

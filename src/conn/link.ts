@@ -219,14 +219,6 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     this.#socket.destroy()
   }
 
-  /** Ends the connection because a message is not what the application can use (1007). */
-  fail(fault: Fault, cause?: unknown): void {
-    if (this.state !== 'open') return
-    this.#error = faultToError(fault, cause)
-    this.#protocol.fail(fault)
-    this.flush()
-  }
-
   flush(): void {
     this.#flushQueued = false
     const { output } = this.#protocol

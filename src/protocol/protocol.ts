@@ -227,11 +227,6 @@ export class Protocol {
     return true
   }
 
-  /** Ends the connection for a reason that lies above the protocol, such as a text that is not the expected JSON. */
-  fail(fault: Fault): void {
-    if (this.#listening) this.#fail(fault)
-  }
-
   /** Releases what the extensions hold. */
   dispose(): void {
     for (const extension of this.#extensions) extension.dispose?.()
