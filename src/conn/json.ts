@@ -1,6 +1,5 @@
 import { type CodeOf, ProtocolError } from '../session/errors.ts'
 import { describeIssue, type StandardSchema } from '../session/schema.ts'
-import type { Data } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'

@@ -32,10 +32,10 @@ function hear(text) {
   const mine = said[0] === text
   if (mine) said.shift()
   const entry = document.createElement('li')
-  if (mine) entry.className = 'mine'
+  entry.className = mine ? 'said mine' : 'said'
   const body = document.createElement('p')
   body.textContent = text // never as HTML: the text is a stranger's
-  entry.append(body, timestamp({ hour: '2-digit', minute: '2-digit' }))
+  entry.append(body, timestamp())
   if (!log.append(entry)) latest.hidden = false
 }
 

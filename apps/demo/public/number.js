@@ -21,10 +21,10 @@ function connect(url) {
     pulse('in')
   })
   // A browser never tells a page why a connection failed: that would let pages scan the network.
-  ws.addEventListener('error', () => write('error', 'no details: browsers keep the cause to themselves'))
+  ws.addEventListener('error', () => write('error', 'browsers do not tell pages the cause'))
   ws.addEventListener('close', ({ code, reason, wasClean }) => {
-    const quoted = reason === '' ? '' : ` “${reason}”`
-    write('close', `${code}${quoted} · ${closeMeaning(code)} · ${wasClean ? 'clean' : 'not clean'}`)
+    const quoted = reason === '' ? '' : `“${reason}” · `
+    write('close', `${code} ${closeMeaning(code)} · ${quoted}${wasClean ? 'clean' : 'not clean'}`)
   })
   watch(ws)
 }
@@ -42,12 +42,12 @@ const isGone = () => socket === undefined || socket.readyState === WebSocket.CLO
 
 function write(kind, detail) {
   const entry = document.createElement('li')
-  entry.className = kind
+  entry.className = `entry ${kind}`
   const kindLabel = document.createElement('b')
   kindLabel.textContent = kind
   const detailText = document.createElement('span')
   detailText.textContent = detail
-  entry.append(timestamp({ fractionalSecondDigits: 3 }), kindLabel, detailText)
+  entry.append(timestamp({ precise: true }), kindLabel, detailText)
   log.append(entry)
   show()
 }
@@ -164,8 +164,10 @@ function parseEndpoint(field) {
 function parseNumber(field) {
   const text = field.value.trim()
   if (text === '') throw new Wrong(field, 'Type a number.')
-  if (/^[+-]?\d+,\d+$/.test(text)) throw new Wrong(field, `Use a point for decimals: ${text.replace(',', '.')}`)
-  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text)) throw new Wrong(field, `“${text}” is not a number.`)
+  if (/^[+-]?\d+,\d+$/.test(text))
+    throw new Wrong(field, `Use a point for decimals: ${text.replace(',', '.')}`)
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text))
+    throw new Wrong(field, `“${shorten(text)}” is not a number.`)
   const number = Number(text)
   if (!Number.isFinite(number)) throw new Wrong(field, 'That is more than a number can hold.')
   if (/^[+-]?\d+$/.test(text) && !Number.isSafeInteger(number)) {
@@ -173,6 +175,8 @@ function parseNumber(field) {
   }
   return number
 }
+
+const shorten = (text) => (text.length > 24 ? `${text.slice(0, 24)}…` : text)
 
 function parseCode(field) {
   const text = field.value.trim()

@@ -14,6 +14,7 @@ export function tellProblem(field, text) {
   } else {
     field.setAttribute('aria-invalid', 'true')
     field.focus()
+    field.addEventListener('input', () => tellProblem(field, ''), { once: true })
   }
 }
 
@@ -22,8 +23,8 @@ const meanings = new Map([
   [1001, 'going away'],
   [1002, 'protocol error'],
   [1003, 'unsupported data'],
-  [1005, 'no code in the Close frame'],
-  [1006, 'no Close frame: the connection broke, or never was'],
+  [1005, 'no code given'],
+  [1006, 'no Close frame'],
   [1007, 'invalid payload'],
   [1008, 'policy violation'],
   [1009, 'message too big'],
@@ -46,12 +47,20 @@ export class StickyLog {
   #list
   #empty
   #max
+  #following = true
 
   constructor(max = 500) {
     this.#scroller = byId('log')
     this.#list = byId('log-list')
     this.#empty = byId('log-empty')
     this.#max = max
+    this.#scroller.addEventListener('scroll', () => {
+      this.#following = this.atBottom
+    })
+    // A keyboard that slides in, or a message below the log, takes room away: the newest entry stays in sight.
+    new ResizeObserver(() => {
+      if (this.#following) this.toBottom()
+    }).observe(this.#scroller)
   }
 
   get scroller() {
@@ -70,6 +79,7 @@ export class StickyLog {
     this.#list.append(entry)
     if (this.#list.childElementCount > this.#max) this.#list.firstElementChild.remove()
     if (follow) this.toBottom()
+    else this.#following = false
     return follow
   }
 
@@ -83,11 +93,12 @@ export class StickyLog {
   }
 }
 
-/** The time of day as a <time> element. */
-export function timestamp(options) {
+/** The time of day as a <time> element: 16:20, or precisely 16:20:05.123. */
+export function timestamp({ precise = false } = {}) {
   const now = new Date()
   const time = document.createElement('time')
   time.dateTime = now.toISOString()
-  time.textContent = now.toLocaleTimeString('en-GB', options)
+  const seconds = precise ? { second: '2-digit', fractionalSecondDigits: 3 } : {}
+  time.textContent = now.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', ...seconds })
   return time
 }
