@@ -34,7 +34,9 @@ export interface Demo {
 export async function createDemo(options: DemoOptions = {}): Promise<Demo> {
   const { port = 0, host = '127.0.0.1', drainTimeout = 5000, onClose } = options
   const endpoints = [numberEcho(), echo(), chat()]
-  const server = createServer(await requestListener(endpoints))
+  // A client has ten seconds for its request; Node's own minute would let idle connections pile up.
+  const timeouts = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 1_000 }
+  const server = createServer(timeouts, await requestListener(endpoints))
 
   // Each upgrader answers for its own path and leaves the others alone; a path that nobody wants gets a 404.
   for (const { path, upgrader, handle } of endpoints) {

@@ -498,9 +498,9 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   }
 }
 
-/** The bytes to keep: a view, unless that would keep a much larger chunk alive. */
+/** The bytes to keep: a view, unless that would keep a much larger buffer alive. */
 function own(bytes: Buffer, start: number, end: number): Buffer {
-  if ((end - start) * 4 >= bytes.length) return bytes.subarray(start, end)
+  if ((end - start) * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
   const copy = Buffer.allocUnsafe(end - start)
   bytes.copy(copy, 0, start, end)
   return copy

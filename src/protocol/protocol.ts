@@ -215,13 +215,13 @@ export class Protocol {
   }
 
   /**
-   * Sends a Close frame, once: begins the closing handshake. `false` when one has been sent.
+   * Sends a Close frame, once: begins the closing handshake, or answers the peer's. `false` when it is too late.
    *
    * @param code - 1005 sends a frame without a code; the caller has checked that others may be sent
    * @param reason - cut at 123 bytes of UTF-8
    */
   sendClose(code: number = CloseCode.NoStatus, reason = ''): boolean {
-    if (this.closeSent !== undefined) return false
+    if (this.closing !== 'open' && this.closing !== 'closeReceived') return false
     this.#writeClose(encodeCloseReason(code, reason))
     this.#advance('sendClose')
     return true

@@ -2,9 +2,10 @@
 const WORD_THRESHOLD = 64
 
 // The view over the buffer that was masked last: making one costs more than masking a small frame, and the frames
-// of one chunk share their buffer. It pins one read buffer per process, not one per connection.
+// of one chunk share their buffer. It keeps one buffer of the process alive, so not a large one.
 let viewBuffer: ArrayBufferLike = new ArrayBuffer(0)
 let view: Int32Array = new Int32Array(viewBuffer)
+const LARGEST_KEPT = 128 * 1024
 
 // To bring a key into the byte order of this machine.
 const keyBytes = new Uint8Array(4)
@@ -46,10 +47,7 @@ function maskBytes(bytes: Uint8Array, start: number, end: number, key: number): 
 }
 
 function maskWords(bytes: Uint8Array, start: number, end: number, key: number): number {
-  if (bytes.buffer !== viewBuffer) {
-    viewBuffer = bytes.buffer
-    view = new Int32Array(viewBuffer, 0, viewBuffer.byteLength >>> 2)
-  }
+  const words = wordsOf(bytes.buffer)
   // Bytes up to the first whole word, words, and the bytes that are left.
   const misaligned = (bytes.byteOffset + start) & 3
   const wordsFrom = misaligned === 0 ? start : start + 4 - misaligned
@@ -63,7 +61,6 @@ function maskWords(bytes: Uint8Array, start: number, end: number, key: number): 
   keyBytes[2] = aligned >>> 8
   keyBytes[3] = aligned
   const word = keyWord[0] as number
-  const words = view
   let at = (bytes.byteOffset + wordsFrom) >>> 2
   const stop = at + count
   for (const last = stop - 3; at < last; at += 4) {
@@ -74,4 +71,14 @@ function maskWords(bytes: Uint8Array, start: number, end: number, key: number): 
   }
   for (; at < stop; at++) all |= words[at] = (words[at] as number) ^ word
   return all | maskBytes(bytes, wordsEnd, end, aligned)
+}
+
+function wordsOf(buffer: ArrayBufferLike): Int32Array {
+  if (buffer === viewBuffer) return view
+  const words = new Int32Array(buffer, 0, buffer.byteLength >>> 2)
+  if (buffer.byteLength <= LARGEST_KEPT) {
+    viewBuffer = buffer
+    view = words
+  }
+  return words
 }
