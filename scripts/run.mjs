@@ -1,0 +1,69 @@
+// Runs a command with a time limit. Nothing outlives it: the command leads a process group of its own, which is
+// ended as a whole on a time-out and when this process is told to stop.
+import { spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+/** The repository's folder, without a slash at the end. */
+export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
+
+const running = new Set()
+
+/** Ends a child with all that it started; a child that is gone already is no error. */
+function end(child, signal) {
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    child.kill(signal)
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => {
+    for (const child of running) end(child, signal)
+    process.exit(128 + constants.signals[signal])
+  })
+}
+
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ seconds: number, cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean }} options
+ *   `show` passes the output through at once; otherwise it is collected and returned.
+ * @returns {Promise<{ ok: boolean, why: string, stdout: string, output: string }>} `output` is stdout and stderr
+ */
+export function run(command, args, { seconds, cwd = root, env = process.env, show = false }) {
+  return new Promise((resolve) => {
+    const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe']
+    const child = spawn(command, args, { cwd, env, stdio, detached: process.platform !== 'win32' })
+    running.add(child)
+    let stdout = ''
+    let output = ''
+    let late = false
+    let kill
+    const timer = setTimeout(() => {
+      late = true
+      end(child, 'SIGTERM')
+      kill = setTimeout(() => end(child, 'SIGKILL'), 5000)
+    }, seconds * 1000)
+    const done = (why) => {
+      clearTimeout(timer)
+      clearTimeout(kill)
+      running.delete(child)
+      const reason = late ? `took longer than ${seconds} s` : why
+      resolve({ ok: reason === '', why: reason, stdout, output })
+    }
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text) => {
+        output += text
+        if (stream === child.stdout) stdout += text
+      })
+    }
+    child.once('error', (error) => done(`could not be started: ${error.message}`))
+    // What a command leaves running must not hold a port, or our pipes, beyond it.
+    child.once('exit', () => end(child, 'SIGKILL'))
+    child.once('close', (code, signal) => {
+      done(code === 0 ? '' : signal === null ? `ended with exit code ${code}` : `was ended by ${signal}`)
+    })
+  })
+}
