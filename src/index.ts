@@ -28,7 +28,8 @@ export {
   UsageError,
   WebSocketError,
 } from './session/errors.ts'
+export type { Data, Message, MessageType } from './session/message.ts'
 export { Prepared, prepare } from './session/prepared.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './session/schema.ts'
-export type { Data, Message, MessageType, Sendable, Session } from './session/session.ts'
+export type { Sendable, Session } from './session/session.ts'
 export { CloseCode } from './wire/close-code.ts'

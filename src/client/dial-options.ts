@@ -68,6 +68,7 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   checkHeaders(headers)
   if (slow !== 'close' && slow !== 'skip')
     throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
+  if (typeof tls !== 'object' || tls === null) throw invalid('tls must be an object, as for tls.connect')
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal')
   if (options.onError !== undefined && typeof options.onError !== 'function')
     throw invalid('onError must be a function')
@@ -102,7 +103,9 @@ export function checkUrl(given: string | URL): URL {
 }
 
 function checkHeaders(headers: Readonly<Record<string, string>>): void {
-  if (typeof headers !== 'object' || headers === null) throw invalid('headers must be an object')
+  // A `Headers` or a `Map` has no properties of its own: it would go unnoticed that nothing is sent.
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
+    throw invalid('headers must be an object of names and values')
   for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name)) throw invalid(`headers: ${JSON.stringify(name)} is not a header name`)
     if (reserved.has(name.toLowerCase())) throw invalid(`headers: ${name} is set by the handshake`)

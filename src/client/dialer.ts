@@ -30,9 +30,10 @@ export class Dialer {
     this.#options = options
   }
 
-  /** As {@link dial}; options given here come before the dialer's own. */
+  /** As {@link dial}; options given here, unless `undefined`, come before the dialer's own. */
   dial(url: string | URL, options: DialOptions = {}): Promise<Conn> {
-    return dial(url, { ...this.#options, ...options })
+    const given = Object.entries(options).filter(([, value]) => value !== undefined)
+    return dial(url, { ...this.#options, ...Object.fromEntries(given) })
   }
 }
 
@@ -87,9 +88,9 @@ function open(
     slow,
     extensions,
     head,
-    onListenerError(error) {
+    async onListenerError(error) {
       try {
-        onError(error, conn)
+        await onError(error, conn)
       } catch (second) {
         console.error('silverback: onError failed:', second)
       }

@@ -52,6 +52,8 @@ export function requestUpgrade(
     }
     request.on('upgrade', (response: IncomingMessage, socket: Socket, head: Buffer) => {
       settle()
+      // The connection attaches itself in a later turn: what breaks until then must not end the process.
+      socket.on('error', ignore)
       resolve({ response, socket, head })
     })
     // A 101 that does not speak of an upgrade is no final answer for Node; for us it is, and a wrong one.
@@ -129,6 +131,11 @@ function readBody(response: IncomingMessage, done: (body: string) => void): void
 }
 
 function describe(cause: NodeJS.ErrnoException, url: URL): HandshakeError {
+  if (cause.code === 'HPE_HEADER_OVERFLOW') {
+    return new HandshakeError('ERR_WS_HEADER_LIMIT', `the headers that ${url.host} sent are too long`, {
+      cause,
+    })
+  }
   if (cause.code?.startsWith('HPE_')) {
     return new HandshakeError('ERR_WS_HEADER_SYNTAX', `the answer of ${url.host} is not HTTP`, { cause })
   }
@@ -138,3 +145,5 @@ function describe(cause: NodeJS.ErrnoException, url: URL): HandshakeError {
     { cause },
   )
 }
+
+function ignore(): void {}

@@ -3,8 +3,9 @@ import type { IncomingMessage } from 'node:http'
 import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
+import type { Data, Message, MessageType } from '../session/message.ts'
 import type { StandardSchema } from '../session/schema.ts'
-import type { Data, Message, MessageType, Sendable, Session } from '../session/session.ts'
+import type { Sendable, Session } from '../session/session.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import type { MessageListener, TextAs } from './inbox.ts'
 import { jsonMessages } from './json.ts'
@@ -131,7 +132,8 @@ export class Conn implements Session, AsyncDisposable {
   }
 
   /**
-   * Resolves when there is room to send.
+   * Resolves when there is room to send: at once below the mark where `send` says `false`, else when the socket has
+   * taken what waits.
    *
    * @throws CloseError when the connection has ended
    */
@@ -140,10 +142,20 @@ export class Conn implements Session, AsyncDisposable {
   }
 
   /**
-   * The next message. Giving up by `signal` loses no message and leaves the connection as it was.
+   * The next message. Giving up by `signal` loses no message and leaves the connection as it was. When several reads
+   * wait, the messages go to them in the order of the calls.
    *
    * @throws CloseError when there is no more message: each time the same error
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when `onMessage` takes the messages
+   * @throws the signal's reason when that is aborted
+   *
+   * @example
+   * ```ts
+   * import { dial, serve } from 'silverback'
+   * await using server = await serve({}, (conn) => void conn.send('hello'))
+   * await using conn = await dial(server.url)
+   * console.log(await conn.read({ signal: AbortSignal.timeout(1_000) })) // hello
+   * ```
    */
   async read(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Data> {
     const message = await this.#link.inbox.take('string', options.signal)
@@ -231,9 +243,11 @@ export class Conn implements Session, AsyncDisposable {
   }
 
   /**
-   * Sends a ping (RFC 6455 section 5.5.2) and resolves with the round-trip time in milliseconds.
+   * Sends a ping (RFC 6455 section 5.5.2) and resolves with the round-trip time in milliseconds. Not needed to keep
+   * a connection alive: the heartbeat does that.
    *
    * @throws CloseError when the connection ends first
+   * @throws the signal's reason when that is aborted
    */
   ping(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
     return this.#link.ping(options.signal)
@@ -246,6 +260,15 @@ export class Conn implements Session, AsyncDisposable {
    * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000
    * @param reason - at most 123 bytes of UTF-8
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another code or a longer reason
+   *
+   * @example
+   * ```ts
+   * import { dial, serve } from 'silverback'
+   * await using server = await serve({}, () => {})
+   * const conn = await dial(server.url)
+   * const { wasClean } = await conn.close(4000, 'done')
+   * console.log(wasClean) // true
+   * ```
    */
   close(code: number = CloseCode.Normal, reason = ''): Promise<CloseInfo> {
     if (!isSendableCloseCode(code)) {

@@ -1,5 +1,5 @@
 import { UsageError } from '../session/errors.ts'
-import type { Data, Message, MessageType } from '../session/session.ts'
+import type { Data, Message, MessageType } from '../session/message.ts'
 
 /** Whether text is delivered decoded, or as the UTF-8 bytes that came. */
 export type TextAs = 'string' | 'bytes'

@@ -1,5 +1,5 @@
 import type { CloseInfo } from '../session/close-info.ts'
-import type { Message } from '../session/session.ts'
+import type { Message } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import type { TextAs } from './inbox.ts'
 import type { Link } from './link.ts'

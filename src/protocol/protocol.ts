@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { CloseFrame } from '../session/close-info.ts'
+import type { MessageType } from '../session/message.ts'
 import type { Prepared } from '../session/prepared.ts'
-import type { MessageType } from '../session/session.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import { FIN, MAX_CONTROL_PAYLOAD } from '../wire/frame-header.ts'
 import { isControl, Opcode } from '../wire/opcode.ts'

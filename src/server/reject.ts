@@ -5,7 +5,10 @@ import { isToken } from '../wire/header-grammar.ts'
 
 /** What an HTTP refusal says beside its status. */
 export interface RejectOptions {
-  /** Further headers. `Connection`, `Content-Length` and, unless given, `Content-Type` are set for you. */
+  /**
+   * Further headers, or another `Content-Type`. `Connection` and `Content-Length` are set for you, whatever stands
+   * here; `Transfer-Encoding` is left out.
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Plain text; default: the status's own name. */
   readonly body?: string | undefined
@@ -14,12 +17,15 @@ export interface RejectOptions {
 /** How long a refused client may take to read the answer and hang up, in milliseconds. */
 const LINGER = 2_000
 
+/** The headers that say where the answer ends, which only its writer knows. */
+const framing = new Set(['connection', 'content-length', 'transfer-encoding'])
+
 /**
  * Answers an upgrade request with an HTTP response other than 101, and ends the connection: for checks of your own
- * before the handshake, such as authentication.
+ * before the handshake, such as authentication. Nothing is written on a connection that has ended or been answered.
  *
  * @param status - 300 to 599
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status or a header name that is none
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header name that is none, or a body that is no text
  *
  * @example
  * ```ts
@@ -44,20 +50,21 @@ export function reject(socket: Duplex, status: number, options: RejectOptions = 
     )
   }
   const body = options.body ?? `${name ?? status}\n`
-  const headers: Record<string, string> = { 'Content-Type': 'text/plain; charset=utf-8' }
-  let connection = 'close'
-  for (const [header, value] of Object.entries(options.headers ?? {})) {
-    const lower = header.toLowerCase()
-    // `Upgrade` in an answer has to be named in `Connection` too (RFC 7230 section 6.7).
-    if (lower === 'upgrade') connection = 'Upgrade, close'
-    if (lower === 'content-type') delete headers['Content-Type']
-    if (lower !== 'connection' && lower !== 'content-length') headers[header] = value
+  if (typeof body !== 'string') {
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the body of a refusal is a string, not ${typeof body}`)
   }
-  headers['Connection'] = connection
+  // By lower-case name: of two that differ in case only, the later replaces the earlier.
+  const fields = new Map([['content-type', ['Content-Type', 'text/plain; charset=utf-8']]])
+  for (const [header, value] of Object.entries(options.headers ?? {})) {
+    if (!framing.has(header.toLowerCase())) fields.set(header.toLowerCase(), [header, value])
+  }
+  const headers: Record<string, string> = Object.fromEntries(fields.values())
+  // `Upgrade` in an answer has to be named in `Connection` too (RFC 7230 section 6.7).
+  headers['Connection'] = fields.has('upgrade') ? 'Upgrade, close' : 'close'
   headers['Content-Length'] = String(Buffer.byteLength(body))
   const response = `HTTP/1.1 ${status} ${name ?? ''}\r\n${formatHeaders(headers)}\r\n${body}`
   socket.on('error', ignore)
-  if (socket.destroyed) return
+  if (socket.destroyed || socket.writableEnded) return
   // The rest of what the client sends is read and dropped: closing on unread bytes would reset the connection, and
   // the answer with it. Not for ever.
   socket.resume()

@@ -1,11 +1,17 @@
+import { once } from 'node:events'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { checkNames } from '../conn/options.ts'
+import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import { resolveLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
-import { CloseCode } from '../wire/close-code.ts'
+import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import { type Handler, type ServerConn, Upgrader } from './upgrader.ts'
-import type { UpgraderOptions } from './upgrader-options.ts'
+import { type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
+
+/** The longest time that the runtime's timers take, 24.8 days. */
+const MAX_TIMEOUT = 2 ** 31 - 1
 
 /** Where and how {@link serve} listens, beside what an `Upgrader` takes. */
 export interface ServeOptions extends UpgraderOptions {
@@ -28,10 +34,12 @@ export interface Server extends AsyncDisposable {
   /** The HTTP server under it. */
   readonly server: HttpServer
   /**
-   * Stops: no new connections, every connection gets a Close frame, and what has not ended in time is dropped. Once
-   * begun, calling it again waits for the same end.
+   * Stops: no new connections, every connection gets a Close frame, and what has not ended in time is dropped, as is
+   * all that a server of our own still does beside. Once begun, calling it again waits for the same end.
    *
-   * @param options - `code` default 1001, `reason` default none, `timeout` in milliseconds, default 5000
+   * @param options - `code` default 1001, `reason` default none, `timeout` in milliseconds, default 5000; 0 waits for
+   * nobody
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming which of these is wrong; then nothing was closed
    */
   close(options?: {
     readonly code?: number | undefined
@@ -57,23 +65,14 @@ export interface Server extends AsyncDisposable {
  * ```
  */
 export async function serve(options: ServeOptions, handle: Handler): Promise<Server> {
+  checkOptions(options)
   const { port, host = '127.0.0.1', tls, server: given, ...rest } = options
-  if (typeof handle !== 'function')
-    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'serve: the handler must be a function')
-  if (port !== undefined && (!Number.isInteger(port) || port < 0 || port > 65535)) {
-    throw new UsageError(
-      'ERR_WS_INVALID_OPTION',
-      `port must be an integer from 0 to 65535, not ${String(port)}`,
-    )
-  }
-  if (given !== undefined && tls !== undefined) {
-    throw new UsageError('ERR_WS_INVALID_OPTION', 'tls: a server of your own brings its certificate itself')
-  }
   const upgrader = new Upgrader(rest)
-  const server = given ?? ownServer(tls, rest)
   const onUpgrade = upgrader.handler(handle)
-  server.on('upgrade', onUpgrade)
+  const server = given ?? ownServer(tls, rest)
+  const sockets = given === undefined ? trackSockets(server) : []
   if (given === undefined || port !== undefined) await listen(server, port ?? 0, host)
+  server.on('upgrade', onUpgrade)
 
   let closing: Promise<void> | undefined
   const result: Server = {
@@ -82,13 +81,14 @@ export async function serve(options: ServeOptions, handle: Handler): Promise<Ser
     get url() {
       return describeUrl(server, rest.path)
     },
-    close({ code = CloseCode.GoingAway, reason = '', timeout = 5_000 } = {}) {
+    async close({ code = CloseCode.GoingAway, reason = '', timeout = 5_000 } = {}) {
+      checkClose(code, reason, timeout)
       closing ??= (async () => {
         upgrader.refuseNew()
         const stopped = given === undefined ? stop(server) : undefined
         await drain(upgrader.connections, code, reason, timeout)
-        if (given === undefined) server.closeAllConnections()
-        else server.off('upgrade', onUpgrade)
+        if (given !== undefined) server.off('upgrade', onUpgrade)
+        for (const socket of sockets) socket.destroy()
         await stopped
       })()
       return closing
@@ -100,13 +100,46 @@ export async function serve(options: ServeOptions, handle: Handler): Promise<Ser
   return result
 }
 
+/** What an `Upgrader` checks for itself is left to it. */
+function checkOptions(options: ServeOptions): void {
+  checkNames(options, ['port', 'host', 'tls', 'server', ...upgraderOptionNames])
+  const { port, host, tls, server } = options
+  if (port !== undefined && (!Number.isInteger(port) || port < 0 || port > 65535))
+    throw invalid(`port must be an integer from 0 to 65535, not ${String(port)}`)
+  // Node takes the empty string for "every address", which nobody should get by a variable that is not set.
+  if (host !== undefined && (typeof host !== 'string' || host === ''))
+    throw invalid(`host must be a name or an address, not ${JSON.stringify(host)}`)
+  if (tls !== undefined && (typeof tls !== 'object' || tls === null))
+    throw invalid('tls must be an object with a certificate and a key')
+  if (server !== undefined && typeof server?.on !== 'function')
+    throw invalid('server must be a server of node:http or node:https')
+  if (server !== undefined && tls !== undefined)
+    throw invalid('tls: a server of your own brings its certificate itself')
+}
+
+function checkClose(code: number, reason: string, timeout: number): void {
+  const wrong = (message: string): UsageError =>
+    new UsageError('ERR_WS_INVALID_ARGUMENT', `close: ${message}`)
+  if (!isSendableCloseCode(code)) throw wrong(`the code ${String(code)} may not be sent`)
+  if (typeof reason !== 'string' || Buffer.byteLength(reason) > MAX_REASON_SIZE)
+    throw wrong(`the reason must be a string of at most ${MAX_REASON_SIZE} bytes of UTF-8`)
+  if (!Number.isInteger(timeout) || timeout < 0 || timeout > MAX_TIMEOUT)
+    throw wrong(`the timeout must be an integer from 0 to ${MAX_TIMEOUT}, not ${String(timeout)}`)
+}
+
+function invalid(message: string): UsageError {
+  return new UsageError('ERR_WS_INVALID_OPTION', message)
+}
+
 /** A server that only speaks WebSocket: everything else is told so. */
 function ownServer(tls: TlsOptions | undefined, options: UpgraderOptions): HttpServer {
   const { handshakeTimeout } = resolveLimits(options.limits)
   const timeouts = {
+    // Of the TLS handshake, whose time counts before that of the request.
+    handshakeTimeout,
     headersTimeout: handshakeTimeout,
     requestTimeout: handshakeTimeout,
-    connectionsCheckingInterval: Math.min(1_000, Math.max(50, handshakeTimeout / 4)),
+    connectionsCheckingInterval: Math.min(1_000, Math.max(50, Math.floor(handshakeTimeout / 4))),
   }
   const onRequest = (_request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(426, {
@@ -121,14 +154,20 @@ function ownServer(tls: TlsOptions | undefined, options: UpgraderOptions): HttpS
     : createTlsServer({ ...timeouts, ...tls }, onRequest)
 }
 
-function listen(server: HttpServer, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
-      resolve()
-    })
+/** The TCP connections of a server, whoever speaks on them: HTTP itself forgets those that are not, or no longer, its own. */
+function trackSockets(server: HttpServer): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
   })
+  return sockets
+}
+
+async function listen(server: HttpServer, port: number, host: string): Promise<void> {
+  server.listen(port, host)
+  // Rejects at an 'error', and leaves no listener behind either way: the server may be somebody else's.
+  await once(server, 'listening')
 }
 
 function stop(server: HttpServer): Promise<void> {

@@ -20,24 +20,28 @@ export function register(listener: UpgradeListener): void {
   ours.add(listener)
 }
 
-/** This request has found its upgrader. */
-export function claim(request: IncomingMessage): void {
+/** This request has found its upgrader: whether it is the first one. Two on one socket would garble each other. */
+export function claim(request: IncomingMessage): boolean {
+  if (settled.has(request)) return false
   settled.add(request)
+  return true
 }
 
 /**
  * This upgrader does not want the request. All listeners of a server get it in the same turn: if none of them has
- * taken it by then, and none is a stranger who may still be thinking, it is answered with 404.
+ * taken it by then, and none is a stranger who may still be thinking, it is answered with 404. Without an emitter
+ * the upgrader was called by hand: then there is nobody but the caller to take it, in the same turn too.
  */
 export function leave(emitter: unknown, request: IncomingMessage, socket: Duplex): void {
   socket.on('error', ignore)
-  if (!isEmitter(emitter) || emitter.listeners('upgrade').some((listener) => !ours.has(listener as object)))
-    return
+  if (hasStrangers(emitter)) return
   process.nextTick(() => {
-    if (settled.has(request)) return
-    settled.add(request)
-    reject(socket, 404)
+    if (claim(request)) reject(socket, 404)
   })
+}
+
+function hasStrangers(emitter: unknown): boolean {
+  return isEmitter(emitter) && emitter.listeners('upgrade').some((listener) => !ours.has(listener as object))
 }
 
 function isEmitter(value: unknown): value is Emitter {

@@ -3,8 +3,8 @@ import type { SlowPolicy } from '../conn/link.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
+import { isToken } from '../wire/header-grammar.ts'
 import { type OriginCheck, sameOrigin } from './origin.ts'
-import { formatHeaders } from './reject.ts'
 import type { ServerConn } from './upgrader.ts'
 
 /** How a request is about to be refused. */
@@ -18,7 +18,10 @@ export interface Rejection {
 
 /** What an {@link Upgrader} accepts, and how its connections behave. */
 export interface UpgraderOptions {
-  /** Only requests for this path, exactly; others are left to the next upgrader. Default: every path. */
+  /**
+   * Only requests for this path, exactly; others are left to the next upgrader. Written as it stands in a request,
+   * so with `%20` for a space. Default: every path.
+   */
   readonly path?: string | undefined
   /** Whether pages of an origin may connect. Default {@link sameOrigin}. Refused: 403. */
   readonly checkOrigin?: OriginCheck | undefined
@@ -39,7 +42,10 @@ export interface UpgraderOptions {
     | Readonly<Record<string, string>>
     | ((request: IncomingMessage) => Readonly<Record<string, string>>)
     | undefined
-  /** Changes the answer to a request that is refused. */
+  /**
+   * Hears of every request that is refused, and may change the answer. Default: prints with `console.error` when a
+   * function of these options threw, which the client learns as no more than a 500.
+   */
   readonly onReject?:
     | ((
         rejection: Rejection,
@@ -54,7 +60,9 @@ export interface UpgraderOptions {
 export interface ResolvedUpgraderOptions {
   readonly path: string | undefined
   readonly checkOrigin: OriginCheck
-  readonly subprotocols: NonNullable<UpgraderOptions['subprotocols']>
+  readonly subprotocols: (
+    request: IncomingMessage,
+  ) => readonly string[] | ((offered: readonly string[]) => string | undefined)
   readonly limits: Limits
   readonly slow: SlowPolicy
   readonly headers: (request: IncomingMessage) => Readonly<Record<string, string>>
@@ -62,7 +70,8 @@ export interface ResolvedUpgraderOptions {
   readonly onError: NonNullable<UpgraderOptions['onError']>
 }
 
-const names = [
+/** The options that there are. */
+export const upgraderOptionNames: readonly string[] = [
   'path',
   'checkOrigin',
   'subprotocols',
@@ -71,12 +80,14 @@ const names = [
   'headers',
   'onReject',
   'onError',
-] as const
+]
 
-/** The headers that the handshake itself writes. */
+/** The headers that the handshake itself writes, and those of a body, which a 101 does not have. */
 const reserved = new Set([
   'upgrade',
   'connection',
+  'content-length',
+  'transfer-encoding',
   'sec-websocket-accept',
   'sec-websocket-protocol',
   'sec-websocket-extensions',
@@ -84,10 +95,13 @@ const reserved = new Set([
 
 /** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
 export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgraderOptions {
-  checkNames(options, names)
+  checkNames(options, upgraderOptionNames)
   const { path, checkOrigin = sameOrigin, subprotocols = [], slow = 'close', headers = {} } = options
-  if (path !== undefined && (typeof path !== 'string' || !path.startsWith('/') || path.includes('?'))) {
-    throw invalid(`path must begin with / and have no query, not ${JSON.stringify(path)}`)
+  const { onReject = reportOwnFailure } = options
+  if (path !== undefined && !isPath(path)) {
+    throw invalid(
+      `path must be as in a request, beginning with / and without a query, not ${JSON.stringify(path)}`,
+    )
   }
   for (const name of ['checkOrigin', 'onReject', 'onError'] as const) {
     const value = options[name]
@@ -100,24 +114,48 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
   if (typeof headers !== 'function') checkHeaders(headers)
   return {
     path,
-    checkOrigin,
-    subprotocols,
+    checkOrigin: (origin, request) => atOnce('checkOrigin', checkOrigin(origin, request)) === true,
+    subprotocols: (request) =>
+      typeof subprotocols === 'function'
+        ? (offered) => atOnce('subprotocols', subprotocols(offered, request))
+        : subprotocols,
     slow,
     limits: resolveLimits(options.limits),
-    headers: typeof headers === 'function' ? (request) => checkHeaders(headers(request)) : () => headers,
-    onReject: options.onReject ?? (() => undefined),
+    headers: (request) =>
+      typeof headers === 'function' ? checkHeaders(atOnce('headers', headers(request))) : headers,
+    onReject: (rejection, request) => atOnce('onReject', onReject(rejection, request)),
     onError: options.onError ?? ((error) => console.error('silverback: a connection handler failed:', error)),
   }
 }
 
+/** Whether requests can have this path: clients write it as a URL has it. */
+function isPath(path: unknown): boolean {
+  if (typeof path !== 'string' || !path.startsWith('/')) return false
+  return URL.canParse(`ws://host${path}`) && new URL(`ws://host${path}`).pathname === path
+}
+
 function checkHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  if (typeof headers !== 'object' || headers === null)
-    throw invalid('headers must be an object or a function that returns one')
-  for (const name of Object.keys(headers)) {
+  // A `Headers` or a `Map` has no properties of its own: it would go unnoticed that nothing is sent.
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
+    throw invalid('headers must be an object of names and values, or a function that returns one')
+  for (const [name, value] of Object.entries(headers)) {
+    if (!isToken(name)) throw invalid(`headers: ${JSON.stringify(name)} is not a header name`)
     if (reserved.has(name.toLowerCase())) throw invalid(`headers: ${name} is set by the handshake`)
+    if (typeof value !== 'string') throw invalid(`headers: the value of ${name} is not a string`)
   }
-  formatHeaders(headers)
   return headers
+}
+
+/** A promise in place of an answer: nobody waits for it, and its rejection alone must not end the process. */
+function atOnce<T>(name: string, value: T): T {
+  if (!(value instanceof Promise)) return value
+  value.catch(() => {})
+  throw invalid(`${name} must answer at once, not with a promise`)
+}
+
+/** A refusal whose cause is the application: somebody has to hear of it. */
+function reportOwnFailure({ reason }: Rejection): undefined {
+  if (reason.code === 'ERR_WS_SERVER') console.error('silverback: an upgrade request failed:', reason.cause)
 }
 
 function invalid(message: string): UsageError {

@@ -3,8 +3,13 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
-import { decideUpgrade, type ServerAcceptance, type ServerDecision } from '../protocol/server-handshake.ts'
-import { type CodeOf, HandshakeError } from '../session/errors.ts'
+import {
+  decideUpgrade,
+  type HandshakeHeaders,
+  type ServerAcceptance,
+  type ServerDecision,
+} from '../protocol/server-handshake.ts'
+import { type CodeOf, HandshakeError, UsageError } from '../session/errors.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { formatHeaders, reject } from './reject.ts'
 import { claim, leave, register, type UpgradeListener } from './unclaimed.ts'
@@ -76,23 +81,30 @@ export class Upgrader {
    * Takes one request over. A request that is no handshake, or not an allowed one, is answered with an HTTP error
    * here; the returned promise then rejects, so that the caller knows.
    *
-   * @throws HandshakeError with the status that was answered
+   * @throws HandshakeError with the status and the headers that were answered
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when another upgrader has the request already
    */
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<ServerConn> {
-    claim(request)
+    if (!claim(request))
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'upgrade: this request has been taken before')
     return this.#take(request, socket, head).conn
   }
 
   /**
    * A listener for the server's `'upgrade'` event. It never throws: refusals are answered, errors of `handle` go to
-   * `onError`. Requests for another path than the upgrader's are left to the next listener; the last resort is 404.
+   * `onError`. Requests for another path than the upgrader's are left to the next listener; the last resort is 404,
+   * unless the server has listeners that are not upgraders. Of two that want a request the first gets it. Called by
+   * hand, from a listener of your own, it answers 404 to what no upgrader has taken in that turn of the event loop.
+   *
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `handle` is no function
    */
   handler(handle: Handler): UpgradeListener {
+    if (typeof handle !== 'function')
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the handler must be a function, not ${typeof handle}`)
     const upgrader = this
     function onUpgrade(this: unknown, request: IncomingMessage, socket: Duplex, head: Buffer): void {
       if (!upgrader.#matches(request)) return leave(this, request, socket)
-      claim(request)
-      upgrader.#accept(handle, request, socket, head)
+      if (claim(request)) upgrader.#accept(handle, request, socket, head)
     }
     register(onUpgrade)
     return onUpgrade
@@ -111,7 +123,7 @@ export class Upgrader {
       // That the connection ended is no failure of the handler.
       if (link.state === 'closed' && error === link.closeError) return
       void link.close(CloseCode.InternalError, 'internal error', error instanceof Error ? error : undefined)
-      this.#report(error, conn)
+      void this.#report(error, conn)
     }
     try {
       Promise.resolve(handle(conn)).catch(onFailed)
@@ -136,7 +148,8 @@ export class Upgrader {
 
   #decide(request: IncomingMessage, socket: Duplex): ServerDecision | ({ accepted: false } & Refusal) {
     const { checkOrigin, subprotocols } = this.#options
-    if (socket.destroyed) return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'the client has hung up')
+    // Ended by us: somebody has answered already, such as `reject` in another listener.
+    if (!socket.writable) return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'the connection has ended')
     if (this.#closing) return refusal(503, 'ERR_WS_SERVER_CLOSING', 'the server is closing')
     if (!this.#matches(request)) return refusal(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
     if (request.rawHeaders.length > 2 * MAX_HEADERS) {
@@ -144,12 +157,8 @@ export class Upgrader {
     }
     try {
       return decideUpgrade(
-        { method: request.method ?? '', httpVersion: request.httpVersion, headers: request.headers },
-        {
-          checkOrigin: (origin) => checkOrigin(origin, request) === true,
-          subprotocols:
-            typeof subprotocols === 'function' ? (offered) => subprotocols(offered, request) : subprotocols,
-        },
+        { method: request.method ?? '', httpVersion: request.httpVersion, headers: headersOf(request) },
+        { checkOrigin: (origin) => checkOrigin(origin, request), subprotocols: subprotocols(request) },
       )
     } catch (cause) {
       return { accepted: false, ...serverError(cause) }
@@ -177,7 +186,7 @@ export class Upgrader {
       slow,
       extensions,
       head,
-      onListenerError: (error) => this.#report(error, conn),
+      onListenerError: (error) => void this.#report(error, conn),
       onClosed: () => this.#connections.delete(conn),
     })
     const remoteAddress = request.socket.remoteAddress
@@ -197,16 +206,15 @@ export class Upgrader {
     const reason = new HandshakeError(code, message, { status, headers: lowerCase(headers), cause })
     const rejection: Rejection = { status, headers, body: `${message}\n`, reason }
     try {
-      const custom = this.#options.onReject(rejection, request)
-      reject(socket, custom?.status ?? status, {
-        headers: { ...headers, ...custom?.headers },
-        body: custom?.body ?? rejection.body,
-      })
+      const custom = this.#options.onReject(rejection, request) ?? {}
+      const answered = { status: custom.status ?? status, headers: { ...headers, ...custom.headers } }
+      reject(socket, answered.status, { headers: answered.headers, body: custom.body ?? rejection.body })
+      return new HandshakeError(code, message, { ...answered, headers: lowerCase(answered.headers), cause })
     } catch (error) {
+      console.error('silverback: onReject failed:', error)
       reject(socket, 500)
       return new HandshakeError('ERR_WS_SERVER', 'onReject failed', { status: 500, cause: error })
     }
-    return reason
   }
 
   #matches(request: IncomingMessage): boolean {
@@ -214,13 +222,22 @@ export class Upgrader {
     return path === undefined || pathname(request.url ?? '') === path
   }
 
-  #report(error: unknown, conn: ServerConn): void {
+  async #report(error: unknown, conn: ServerConn): Promise<void> {
     try {
-      this.#options.onError(error, conn)
+      await this.#options.onError(error, conn)
     } catch (second) {
       console.error('silverback: onError failed:', second)
     }
   }
+}
+
+/**
+ * The headers by lower-case name. Of several Host fields Node keeps the first: here they are a list, since nobody
+ * knows which of them another program in the path goes by.
+ */
+function headersOf(request: IncomingMessage): HandshakeHeaders {
+  const { host = [] } = request.headersDistinct
+  return host.length > 1 ? { ...request.headers, host } : request.headers
 }
 
 /** The path of a request target (RFC 7230 section 5.3): as it stands, not decoded. */

@@ -17,7 +17,15 @@ export interface ConnStats {
 }
 
 /**
- * How a connection ended: who, why, and both codes.
+ * How a connection ended: who, why, and both codes (RFC 6455 section 7.1).
+ *
+ * @example
+ * ```ts
+ * import { dial } from 'silverback'
+ * const conn = await dial('wss://example.com/feed')
+ * const { code, reason, by, error } = await conn.closed // never rejects
+ * console.log(`closed with ${code} "${reason}" by ${by}`, error)
+ * ```
  */
 export interface CloseInfo {
   /** The code of the Close frame that came first; 1005 when that frame had none, 1006 when there was no Close frame. */

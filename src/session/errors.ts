@@ -81,6 +81,16 @@ export type CodeOf<Kind extends ErrorKind> = {
 
 const brand = Symbol.for('silverback.error')
 
+/** On the prototype, so that errors do not each carry it as properties of their own. */
+function mark(type: { readonly prototype: Error }, kind: ErrorKind | 'WebSocketError'): void {
+  type.prototype.name = kind
+  Object.defineProperty(type.prototype, brand, { value: kind })
+}
+
+function kindOf(value: unknown): unknown {
+  return (value as { [brand]?: unknown } | null | undefined)?.[brand]
+}
+
 /**
  * The base of every error that this library makes. `code` is stable and documented; `cause` holds what led to it.
  *
@@ -103,17 +113,17 @@ export class WebSocketError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
-    Object.defineProperty(this, brand, { value: errorKinds[code] satisfies ErrorKind })
   }
 
-  // On the prototype, so that errors do not each carry an own enumerable `name`.
   static {
-    WebSocketError.prototype.name = 'WebSocketError'
+    mark(WebSocketError, 'WebSocketError')
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
-    const kind: unknown = (value as { [brand]?: unknown } | null | undefined)?.[brand]
-    return this.prototype.name === 'WebSocketError' ? kind !== undefined : kind === this.prototype.name
+    // A class that an application derives has no mark of its own: the language's rule holds.
+    if (!Object.hasOwn(this.prototype, brand)) return super[Symbol.hasInstance](value)
+    const kind = kindOf(value)
+    return this === WebSocketError ? kind !== undefined : kind === kindOf(this.prototype)
   }
 }
 
@@ -128,11 +138,22 @@ export class ProtocolError extends WebSocketError {
   }
 
   static {
-    ProtocolError.prototype.name = 'ProtocolError'
+    mark(ProtocolError, 'ProtocolError')
   }
 }
 
-/** Something grew past one of our limits. The connection was closed with `closeCode`. */
+/**
+ * Something grew past one of our limits. The connection was closed with `closeCode`.
+ *
+ * @example
+ * ```ts
+ * import { LimitError, serve } from 'silverback'
+ * await using server = await serve({ limits: { maxMessageSize: 4096 } }, async (conn) => {
+ *   const { error } = await conn.closed
+ *   if (error instanceof LimitError) console.log(`${error.limit}: ${error.actual} > ${error.max}`)
+ * })
+ * ```
+ */
 export class LimitError extends WebSocketError {
   /** The limit's name, as in the `limits` option. */
   readonly limit: string
@@ -157,11 +178,23 @@ export class LimitError extends WebSocketError {
   }
 
   static {
-    LimitError.prototype.name = 'LimitError'
+    mark(LimitError, 'LimitError')
   }
 }
 
-/** The opening handshake failed: a server refused the request, or a client did not accept the answer. */
+/**
+ * The opening handshake failed: a server refused the request, or a client did not accept the answer.
+ *
+ * @example
+ * ```ts
+ * import { dial, HandshakeError } from 'silverback'
+ * try {
+ *   await dial('wss://example.com/feed')
+ * } catch (error) {
+ *   if (error instanceof HandshakeError) console.log(error.code, error.status, error.body)
+ * }
+ * ```
+ */
 export class HandshakeError extends WebSocketError {
   /** The HTTP status: what the server answered. `undefined` when there was no answer. */
   readonly status: number | undefined
@@ -187,11 +220,26 @@ export class HandshakeError extends WebSocketError {
   }
 
   static {
-    HandshakeError.prototype.name = 'HandshakeError'
+    mark(HandshakeError, 'HandshakeError')
   }
 }
 
-/** The connection has ended: what `read`, `drained`, `ping` and iteration reject with. */
+/**
+ * The connection has ended: what `read`, `drained`, `ping` and iteration reject with. All that ask one connection get
+ * one and the same error. `cause` is what went wrong, if something did.
+ *
+ * @example
+ * ```ts
+ * import { CloseError, dial } from 'silverback'
+ * const conn = await dial('wss://example.com/feed')
+ * try {
+ *   for await (const message of conn) console.log(message)
+ * } catch (error) {
+ *   if (!(error instanceof CloseError)) throw error
+ *   console.log(error.info.code, error.by, error.cause)
+ * }
+ * ```
+ */
 export class CloseError extends WebSocketError {
   /** All that is known of the end. */
   readonly info: CloseInfo
@@ -223,7 +271,7 @@ export class CloseError extends WebSocketError {
   }
 
   static {
-    CloseError.prototype.name = 'CloseError'
+    mark(CloseError, 'CloseError')
   }
 }
 
@@ -241,7 +289,7 @@ export class TimeoutError extends WebSocketError {
   }
 
   static {
-    TimeoutError.prototype.name = 'TimeoutError'
+    mark(TimeoutError, 'TimeoutError')
   }
 }
 
@@ -252,6 +300,6 @@ export class UsageError extends WebSocketError {
   }
 
   static {
-    UsageError.prototype.name = 'UsageError'
+    mark(UsageError, 'UsageError')
   }
 }

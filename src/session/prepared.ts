@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { FIN, headerSize, writeHeader } from '../wire/frame-header.ts'
 import { Opcode } from '../wire/opcode.ts'
 import { UsageError } from './errors.ts'
-import type { MessageType } from './session.ts'
+import type { MessageType } from './message.ts'
 
 /**
  * A message that is encoded once and can be sent on any number of connections. Made by {@link prepare}.
@@ -15,6 +15,7 @@ import type { MessageType } from './session.ts'
  * ```
  */
 export class Prepared {
+  /** As it will be sent. */
   readonly type: MessageType
   /** The whole frame as a server sends it. @internal */
   readonly frame: Uint8Array
@@ -50,7 +51,8 @@ export class Prepared {
  */
 export function prepare(data: string | Uint8Array | ArrayBuffer, type?: MessageType): Prepared {
   const content = checkSendable(data, type)
-  if (content instanceof Prepared) throw notSendable(content)
+  if (content instanceof Prepared)
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the message is prepared already')
   const actual = type ?? (typeof content === 'string' ? 'text' : 'binary')
   const length = typeof content === 'string' ? Buffer.byteLength(content, 'utf8') : content.length
   const size = headerSize(length, false)

@@ -1,5 +1,22 @@
 /**
  * A validator that follows the Standard Schema specification, version 1: zod, valibot, arktype and others do.
+ *
+ * @example
+ * ```ts
+ * import { serve, type StandardSchema } from 'silverback'
+ *
+ * const text: StandardSchema<string> = {
+ *   '~standard': {
+ *     version: 1,
+ *     vendor: 'example',
+ *     validate: (value) =>
+ *       typeof value === 'string' ? { value } : { issues: [{ message: 'expected a string' }] },
+ *   },
+ * }
+ * await using server = await serve({}, async (conn) => {
+ *   for await (const value of conn.json(text)) conn.sendJson(value.toUpperCase())
+ * })
+ * ```
  */
 export interface StandardSchema<Output = unknown> {
   readonly '~standard': {

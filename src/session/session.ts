@@ -1,18 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { CloseInfo } from './close-info.ts'
+import type { Data, MessageType } from './message.ts'
 import type { Prepared } from './prepared.ts'
-
-/** The content of a message: a string for text, bytes for binary. */
-export type Data = string | Uint8Array
-
-/** A message is text or binary (RFC 6455 section 5.6). */
-export type MessageType = 'text' | 'binary'
-
-/** A message with its type told, for those who keep text as bytes. */
-export interface Message<Content extends Data = Data> {
-  readonly type: MessageType
-  readonly data: Content
-}
 
 /** What can be sent: a string goes out as text, bytes as binary, a prepared message as what it was made from. */
 export type Sendable = string | Uint8Array | ArrayBuffer | Prepared
