@@ -125,7 +125,7 @@ export class Conn implements Session, AsyncDisposable {
    * Sends a value as JSON in a text message.
    *
    * @returns as {@link send}
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when JSON cannot hold the value
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when JSON cannot hold the value (a cycle, a BigInt, a function)
    */
   sendJson(value: unknown): boolean {
     return this.#link.send(stringify(value), 'text')

@@ -79,7 +79,7 @@ export class Protocol {
   readonly output: Output
   /** Where the connection is on its way to the end. */
   closing: ClosingState = 'open'
-  /** Who ended it; `undefined` while it is open. */
+  /** Who ended it; `undefined` while it is open. An owner that drops the transport itself says so here before. */
   closedBy: ClosedBy | undefined = undefined
   /** The peer's Close frame. */
   closeReceived: CloseFrame | undefined = undefined
@@ -384,7 +384,7 @@ export class Protocol {
   }
 
   #advance(event: ClosingEvent): void {
-    if (this.closing === 'open') this.closedBy = closedBy[event]
+    if (this.closing === 'open') this.closedBy ??= closedBy[event]
     this.closing = nextClosingState(this.closing, event)
   }
 }
