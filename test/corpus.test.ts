@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readCorpus } from './corpus.ts'
+import { expectedAnswers, receiveAll, renderAll } from './engine.ts'
+import { feedEveryWay } from './frames.ts'
+import {
+  checkExtensions,
+  checkRequest,
+  checkResponse,
+  type HandshakeInput,
+  limitChoices,
+} from './fuzz-targets.ts'
+import { decodeReference } from './reference.ts'
+
+const corpus = readCorpus()
+
+test('the corpus is there', () => {
+  assert.ok(corpus.size >= 30, `${corpus.size} inputs`)
+})
+
+for (const [name, { kind, note, bytes }] of corpus) {
+  test(`corpus: ${name}, ${note}`, () => {
+    if (kind === 'frames') {
+      for (const role of ['server', 'client'] as const) {
+        for (const limits of limitChoices) {
+          const oracle = decodeReference(bytes, role, limits)
+          const heard = feedEveryWay(bytes, (chunks) => receiveAll(role, chunks, { limits }), {
+            randomCuts: 5,
+          })
+          assert.deepEqual(heard, { events: renderAll(oracle), answers: expectedAnswers(oracle) })
+        }
+      }
+    } else if (kind === 'extensions') checkExtensions(bytes.toString())
+    else {
+      const input = JSON.parse(bytes.toString()) as HandshakeInput
+      assert.equal(kind === 'request' ? typeof checkRequest(input) : typeof checkResponse(input), 'string')
+    }
+  })
+}

@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { verifyResponse } from '../src/protocol/client-handshake.ts'
+import type { Extension, ExtensionFactory } from '../src/protocol/extension.ts'
+import type { Limits } from '../src/protocol/limits.ts'
+import { Protocol } from '../src/protocol/protocol.ts'
+import { decideUpgrade } from '../src/protocol/server-handshake.ts'
+import { errorKinds } from '../src/session/errors.ts'
+import { formatExtension, isToken, parseExtensions } from '../src/wire/header-grammar.ts'
+import { expectedAnswers, fullLimits, receiveAll, renderAll } from './engine.ts'
+import { cut } from './frames.ts'
+import { decodeReference, type Role } from './reference.ts'
+
+/** The limits that streams are tried with: generous, narrow, and narrow in two ways. */
+export const limitChoices: readonly Limits[] = [
+  fullLimits(),
+  fullLimits({ maxFrameSize: 64, maxMessageSize: 100 }),
+  fullLimits({ maxFrameSize: 300, maxMessageSize: 200 }),
+  fullLimits({ maxFrameSize: 1, maxMessageSize: 3 }),
+]
+
+const frameFaults = new Set<string>(['ERR_WS_FRAME_TOO_LARGE', 'ERR_WS_MESSAGE_TOO_LARGE'])
+for (const [code, kind] of Object.entries(errorKinds)) if (kind === 'ProtocolError') frameFaults.add(code)
+
+/** What a stream came to, without a word of detail, so that a million of them cost little. */
+interface Result {
+  readonly engine: Protocol
+  /** A hash over all events in order. */
+  readonly digest: number
+  readonly messages: number
+  readonly outcome: string
+}
+
+function hashBytes(hash: number, bytes: Uint8Array, start: number, end: number): number {
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x0100_0193)
+  return Math.imul(hash ^ (end - start), 0x0100_0193)
+}
+
+/** Gives a stream, cut at ascending offsets, to a new engine. The stream itself stays as it is. */
+function runFrames(
+  stream: Buffer,
+  role: Role,
+  limits: Limits,
+  offsets: readonly number[],
+  extensions: readonly Extension[],
+): Result {
+  let digest = 0x811c_9dc5
+  let messages = 0
+  let outcome: string | undefined
+  const hear = (kind: number, bytes: Uint8Array, start: number, end: number): void => {
+    assert.equal(outcome, undefined, 'an event after the end')
+    digest = hashBytes(Math.imul(digest ^ kind, 0x0100_0193), bytes, start, end)
+  }
+  let key = stream.length
+  const engine = new Protocol({
+    role,
+    limits,
+    extensions,
+    mask: () => (key = Math.imul(key, 1664525) + 1013904223) >>> 0,
+    handler: {
+      onMessage(type, bytes, start, end) {
+        messages++
+        assert.ok(end - start <= limits.maxMessageSize, 'a message above the limit')
+        hear(type === 'text' ? 1 : 2, bytes, start, end)
+      },
+      onPing: (payload) => hear(9, payload, 0, payload.length),
+      onPong: (payload) => hear(10, payload, 0, payload.length),
+      onClose({ code, reason }) {
+        hear(code, Buffer.from(reason), 0, 0)
+        outcome = 'closed by the peer'
+      },
+      onFault({ code }) {
+        assert.ok(frameFaults.has(code), `${code} is no documented fault of a stream`)
+        hear(0, Buffer.from(code), 0, code.length)
+        outcome = code
+      },
+    },
+  })
+  const bytes = Buffer.from(stream)
+  let answered = 0
+  for (let i = 0, start = 0; i <= offsets.length; i++) {
+    const end = offsets[i] ?? bytes.length
+    assert.equal(engine.receive(bytes.subarray(start, end)), end - start, 'bytes left over')
+    answered += engine.output.pending
+    engine.output.take()
+    engine.output.recycle(true)
+    start = end
+  }
+  // A client's pong to an empty ping is three times as long; a Close frame answers a fault.
+  assert.ok(answered <= 3 * stream.length + 131, `${answered} bytes in answer to ${stream.length}`)
+  outcome ??= messages > 0 ? 'open, with messages' : 'open, without a message'
+  return { engine, digest, messages, outcome }
+}
+
+/**
+ * One stream through the engine, whole and at cuts: both must come to the same, within the limits, without an
+ * exception. Returns the outcome and the engine.
+ */
+export function checkFrames(
+  stream: Buffer,
+  role: Role,
+  limits: Limits,
+  offsets: readonly number[],
+  extensions: readonly Extension[] = [],
+): { readonly outcome: string; readonly engine: Protocol } {
+  const whole = runFrames(stream, role, limits, [], extensions)
+  const pieces = runFrames(stream, role, limits, offsets, extensions)
+  assert.equal(pieces.outcome, whole.outcome, `cut at ${offsets}`)
+  assert.equal(pieces.messages, whole.messages, `cut at ${offsets}`)
+  assert.equal(pieces.digest, whole.digest, `cut at ${offsets}`)
+  return pieces
+}
+
+/** The same, in detail, against the reference. */
+export function checkAgainstReference(
+  stream: Buffer,
+  role: Role,
+  limits: Limits,
+  offsets: readonly number[],
+): void {
+  const oracle = decodeReference(stream, role, limits)
+  const wanted = { events: renderAll(oracle), answers: expectedAnswers(oracle) }
+  assert.deepEqual(receiveAll(role, [stream], { limits }), wanted)
+  assert.deepEqual(receiveAll(role, cut(stream, offsets), { limits }), wanted)
+}
+
+/** An extension for the seam: lays a pattern over a message, and finds some messages broken and some too large. */
+export const patternExtension: Extension = {
+  name: 'x-pattern',
+  rsv: 0x40,
+  encode: (payload) => payload.map((byte) => byte ^ 0x20),
+  decode: (payload, maxSize) => {
+    if (payload.length * 2 > maxSize) return 'too large'
+    return (payload[0] ?? 0) % 16 === 15 ? 'corrupt' : payload.map((byte) => byte ^ 0x20)
+  },
+}
+
+/** A request or an answer as a handshake sees it; the corpus keeps it as JSON. */
+export interface HandshakeInput {
+  readonly method: string
+  readonly httpVersion: string
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[]>>
+}
+
+const noExtension: Extension = { name: 'x-test', rsv: 0x40, encode: () => undefined, decode: () => 'corrupt' }
+
+const testFactory: ExtensionFactory = {
+  name: 'x-test',
+  offers: () => [new Map()],
+  accept: (params) => (params.size > 1 ? undefined : noExtension),
+  negotiate: ([params]) =>
+    params === undefined || params.size > 2 ? undefined : { params, extension: noExtension },
+}
+
+const subprotocols = ['chat', 'mqtt', 'constructor']
+const refusalStatuses = [400, 403, 405, 426]
+
+/** What may go into a header that others will parse. */
+function assertHeader(text: string): void {
+  assert.match(text, /^[\x20-\x7e]*$/)
+}
+
+function acceptFor(key: string): string {
+  return createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+}
+
+function header(headers: HandshakeInput['headers'], name: string): string {
+  const value = Object.hasOwn(headers, name) ? headers[name] : undefined
+  return Array.isArray(value) ? value.join(', ') : (value ?? '')
+}
+
+/** An upgrade request through the server's handshake: a decision, and one that holds. */
+export function checkRequest(input: HandshakeInput): string {
+  const decision = decideUpgrade(input, {
+    checkOrigin: (origin) => origin !== 'null',
+    subprotocols,
+    extensions: [testFactory],
+  })
+  for (const [name, value] of Object.entries(decision.headers)) {
+    assertHeader(name)
+    assertHeader(value)
+  }
+  if (!decision.accepted) {
+    assert.equal(errorKinds[decision.code], 'HandshakeError')
+    assert.ok(refusalStatuses.includes(decision.status), `status ${decision.status}`)
+    assert.equal(decision.headers['Sec-WebSocket-Version'], '13')
+    assertHeader(decision.message)
+    return `request refused: ${decision.code}`
+  }
+  const key = header(input.headers, 'sec-websocket-key')
+  assert.equal(input.method, 'GET')
+  assert.equal(header(input.headers, 'sec-websocket-version'), '13')
+  assert.equal(Buffer.from(key, 'base64').length, 16)
+  assert.equal(decision.headers['Sec-WebSocket-Accept'], acceptFor(key))
+  assert.match(header(input.headers, 'connection'), /upgrade/i)
+  assert.match(header(input.headers, 'upgrade'), /websocket/i)
+  assert.ok(decision.subprotocol === '' || subprotocols.includes(decision.subprotocol))
+  assert.ok(header(input.headers, 'sec-websocket-protocol').includes(decision.subprotocol))
+  assert.equal(decision.headers['Sec-WebSocket-Protocol'] ?? '', decision.subprotocol)
+  assert.equal(decision.headers['Sec-WebSocket-Extensions'] ?? '', decision.extensionsHeader)
+  return 'request accepted'
+}
+
+/** The key that every answer of the fuzzer belongs to. */
+export const offeredKey = 'dGhlIHNhbXBsZSBub25jZQ=='
+
+/** A server's answer through the client's check. */
+export function checkResponse(input: HandshakeInput): string {
+  const decision = verifyResponse(input, { key: offeredKey, subprotocols, extensions: [testFactory] })
+  if (!decision.ok) {
+    assert.equal(errorKinds[decision.code], 'HandshakeError')
+    return `answer refused: ${decision.code}`
+  }
+  assert.equal(input.status, 101)
+  assert.equal(header(input.headers, 'sec-websocket-accept'), acceptFor(offeredKey))
+  assert.ok(decision.subprotocol === '' || subprotocols.includes(decision.subprotocol))
+  assert.ok(decision.extensions.length <= 1)
+  return 'answer accepted'
+}
+
+/** An extensions header through its parser: what it takes, it can say again. */
+export function checkExtensions(value: string): string {
+  const items = parseExtensions(value)
+  if (items === undefined) return 'extensions malformed'
+  assert.ok(items.length > 0)
+  const said = items.map(({ name, params }) => {
+    assert.ok(isToken(name))
+    for (const [param, value] of params) assert.ok(isToken(param) && (value === true || isToken(value)))
+    return formatExtension(name, params)
+  })
+  const again = parseExtensions(said.join(', '))
+  assert.deepEqual(
+    again?.map(({ name, params }) => formatExtension(name, params)),
+    said,
+  )
+  return 'extensions parsed'
+}

@@ -1,0 +1,240 @@
+/**
+ * `npm run fuzz`: random streams at random cuts through both roles of the engine, and random headers through both
+ * handshakes. Whatever comes in, what comes out is a message or a documented fault; never an exception, never memory
+ * that grows. The same seed gives the same run.
+ */
+import { parseArgs } from 'node:util'
+import type { Protocol } from '../src/protocol/protocol.ts'
+import { type CorpusKind, writeCorpus } from './corpus.ts'
+import {
+  checkAgainstReference,
+  checkExtensions,
+  checkFrames,
+  checkRequest,
+  checkResponse,
+  type HandshakeInput,
+  limitChoices,
+  offeredKey,
+  patternExtension,
+} from './fuzz-targets.ts'
+import { extensionsValue, headerValue, Rng, StreamMaker } from './generate.ts'
+import { retainedMemory } from './memory.ts'
+
+const usage = `Usage: npm run fuzz -- [options]
+
+  --streams N   how many byte streams to try, each in both roles (default 1000000); headers come on top
+  --seconds N   stop after this time, whatever the number (default: no limit)
+  --seed N      repeat a run: the same seed gives the same inputs (default: random)
+  --help        this text
+
+On a failure the input is printed with its seed and kept in test/corpus/, where the tests replay it.
+`
+
+/** Streams before the memory's baseline is taken: by then all code is compiled. */
+const warmUp = 5_000
+/** Streams between two looks at the memory. */
+const memoryEvery = 100_000
+/** How much more than at the baseline may be held, with so many of the latest engines kept alive. */
+const memoryBound = 32 * 1024 * 1024
+const enginesKept = 1_000
+/** One stream in so many is compared with the reference in detail. */
+const referenceEvery = 16
+
+interface Options {
+  readonly streams: number
+  readonly seconds: number
+  readonly seed: number
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      streams: { type: 'string', default: '1000000' },
+      seconds: { type: 'string' },
+      seed: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) {
+    process.stdout.write(usage)
+    process.exit(0)
+  }
+  const number = (name: string, text: string): number => {
+    const value = Number(text)
+    if (!Number.isInteger(value) || value < 0)
+      throw new Error(`--${name} must be a whole number, not "${text}"`)
+    return value
+  }
+  return {
+    streams: number('streams', values.streams),
+    seconds: values.seconds === undefined ? Number.POSITIVE_INFINITY : number('seconds', values.seconds),
+    seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number('seed', values.seed),
+  }
+}
+
+/** The input in hand, for the report of a failure. */
+let current: { kind: CorpusKind; bytes: Buffer; how: string } = {
+  kind: 'frames',
+  bytes: Buffer.alloc(0),
+  how: '',
+}
+
+const engines: Protocol[] = []
+
+function fuzzFrames(rng: Rng, index: number): string {
+  const maker = makerFor(rng)
+  const roles = rng.once(2) ? (['server', 'client'] as const) : (['client', 'server'] as const)
+  const kind = rng.below(8)
+  const extensions = rng.once(8) ? [patternExtension] : []
+  const rsv = extensions.length > 0 ? patternExtension.rsv : 0
+  // Frames are made for the first role: the second one mostly learns in two bytes that they are not for it.
+  const stream =
+    kind < 1 ? maker.bytes() : maker.frames(roles[0] === 'server', kind < 4 ? 0 : 1 + rng.below(3), rsv)
+  const limits = rng.once(2) ? limitChoices[0] : rng.pick(limitChoices)
+  if (limits === undefined) throw new Error('no limits')
+  const offsets = Array.from({ length: rng.below(7) }, () => rng.below(stream.length + 1)).sort(
+    (a, b) => a - b,
+  )
+  current = {
+    kind: 'frames',
+    bytes: stream,
+    how: `as ${roles[0]}, limits ${limits.maxFrameSize}/${limits.maxMessageSize}, cut at ${offsets}`,
+  }
+  const { outcome, engine } = checkFrames(stream, roles[0], limits, offsets, extensions)
+  checkFrames(stream, roles[1], limits, offsets, extensions)
+  engines[index % enginesKept] = engine
+  // The reference knows no extensions: with one in use the two ways of feeding have to agree, and the outcome to be lawful.
+  if (index % referenceEvery === 0 && extensions.length === 0)
+    for (const role of roles) checkAgainstReference(stream, role, limits, offsets)
+  return outcome
+}
+
+let maker: StreamMaker | undefined
+
+/** One maker serves all streams: its buffers are large. Only its source of chance is new for each. */
+function makerFor(rng: Rng): StreamMaker {
+  maker ??= new StreamMaker(rng)
+  maker.use(rng)
+  return maker
+}
+
+const requestHeaders: readonly (readonly [string, string])[] = [
+  ['host', 'example.com'],
+  ['connection', 'Upgrade'],
+  ['upgrade', 'websocket'],
+  ['sec-websocket-version', '13'],
+  ['sec-websocket-key', offeredKey],
+]
+const responseHeaders: readonly (readonly [string, string])[] = [
+  ['connection', 'Upgrade'],
+  ['upgrade', 'websocket'],
+  ['sec-websocket-accept', 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='],
+]
+const moreHeaders = [
+  'origin',
+  'sec-websocket-protocol',
+  'content-length',
+  'transfer-encoding',
+  'cookie',
+  '__proto__',
+  'constructor',
+  'set-cookie',
+]
+
+function fuzzHandshake(rng: Rng): string {
+  const isRequest = rng.once(2)
+  const entries: [string, string | string[]][] = []
+  for (const [name, value] of isRequest ? requestHeaders : responseHeaders) {
+    if (rng.once(30)) continue
+    entries.push([name, rng.once(12) ? headerValue(rng) : rng.once(40) ? [value, headerValue(rng)] : value])
+  }
+  if (rng.once(2)) entries.push(['sec-websocket-extensions', extensionsValue(rng)])
+  if (rng.once(3))
+    entries.push([
+      'sec-websocket-protocol',
+      rng.once(2) ? rng.pick(['chat', 'mqtt, chat', 'constructor', 'chat,chat']) : headerValue(rng),
+    ])
+  if (rng.once(4)) entries.push(['origin', rng.pick(['null', 'http://example.com'])])
+  while (rng.once(3)) entries.push([rng.pick(moreHeaders), headerValue(rng)])
+  const input: HandshakeInput = {
+    method: rng.once(20) ? rng.pick(['POST', 'get', 'CONNECT', '']) : 'GET',
+    httpVersion: rng.once(20) ? rng.pick(['1.0', '2.0', '0.9', '', 'x']) : '1.1',
+    status: rng.once(10) ? rng.pick([200, 100, 301, 426, 500]) : 101,
+    headers: Object.fromEntries(entries),
+  }
+  current = { kind: isRequest ? 'request' : 'response', bytes: Buffer.from(JSON.stringify(input)), how: '' }
+  return isRequest ? checkRequest(input) : checkResponse(input)
+}
+
+function fuzzExtensions(rng: Rng): string {
+  const value = rng.once(2000) ? headerValue(rng).repeat(2000) : extensionsValue(rng)
+  current = { kind: 'extensions', bytes: Buffer.from(value), how: '' }
+  const start = performance.now()
+  const outcome = checkExtensions(value)
+  const taken = performance.now() - start
+  if (taken > 1000) throw new Error(`${value.length} characters took ${taken} ms: not linear`)
+  return outcome
+}
+
+function report(error: unknown, seed: number, index: number): void {
+  const { kind, bytes, how } = current
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const note = `found by the fuzzer, seed ${seed}, stream ${index}`
+  const path = writeCorpus(`found-${seed}-${index}`, { kind, note, bytes })
+  process.stdout.write(
+    `\nFAILED at stream ${index} of seed ${seed} (${kind}${how === '' ? '' : `, ${how}`})\n${why}\n\n${bytes.toString('hex')}\n\nkept as ${path}\n`,
+  )
+}
+
+function main({ streams, seconds, seed }: Options): number {
+  const outcomes = new Map<string, number>()
+  const start = performance.now()
+  const count = (outcome: string): void => {
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+  }
+  const elapsed = (): number => (performance.now() - start) / 1000
+  let baseline = 0
+  let growth = 0
+  let done = 0
+  const lookAtMemory = (): void => {
+    if (baseline > 0) growth = Math.max(growth, retainedMemory() - baseline)
+    if (growth > memoryBound) throw new Error(`memory has grown by ${growth} bytes, more than ${memoryBound}`)
+  }
+  try {
+    for (; done < streams; done++) {
+      if (done % 1024 === 0 && elapsed() > seconds) break
+      const rng = new Rng(seed, done)
+      count(fuzzFrames(rng, done))
+      if (rng.once(3)) count(rng.once(3) ? fuzzExtensions(rng) : fuzzHandshake(rng))
+      if (done === warmUp) baseline = retainedMemory()
+      else if (done % memoryEvery === 0) lookAtMemory()
+      if (done % 4096 === 0 && process.stdout.isTTY) {
+        process.stdout.write(`\r${done} of ${streams} streams, ${Math.round(elapsed())} s `)
+      }
+    }
+    lookAtMemory()
+  } catch (error) {
+    report(error, seed, done)
+    return 1
+  }
+  const rate = Math.round(done / elapsed())
+  if (process.stdout.isTTY) process.stdout.write('\r')
+  process.stdout.write(`${done} streams in ${elapsed().toFixed(1)} s, ${rate} a second, seed ${seed}\n`)
+  const mebibytes = (growth / 1024 / 1024).toFixed(1)
+  process.stdout.write(
+    `memory grew by ${mebibytes} MiB at most (bound: ${memoryBound / 1024 / 1024} MiB)\n\n`,
+  )
+  for (const [outcome, times] of [...outcomes].sort((a, b) => b[1] - a[1])) {
+    process.stdout.write(`${String(times).padStart(9)}  ${outcome}\n`)
+  }
+  return 0
+}
+
+let options: Options | undefined
+try {
+  options = readOptions()
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+  process.exitCode = 2
+}
+if (options !== undefined) process.exitCode = main(options)
