@@ -54,6 +54,11 @@ export class Inbox {
     return this.#paused
   }
 
+  /** Whether a listener takes every message as it comes. */
+  get listening(): boolean {
+    return this.#listener !== undefined
+  }
+
   /** How the next text message should come. */
   get text(): TextAs {
     return this.#waiters[0]?.text ?? this.#text
@@ -61,7 +66,8 @@ export class Inbox {
 
   /** Takes a message that came: its text in the form that {@link text} tells. */
   push(data: Data, type: MessageType): void {
-    if (this.#listener !== undefined) return this.#call(this.#listener, data, type)
+    if (this.#listener !== undefined && this.#queue.length === 0)
+      return this.#call(this.#listener, data, type)
     const waiter = this.#waiters.shift()
     if (waiter !== undefined) return waiter.resolve({ type, data })
     this.#queue.push({ type, data })
@@ -104,13 +110,15 @@ export class Inbox {
       )
     }
     this.#text = text
-    // The listener is in place for what comes while the queue is emptied only when the queue is empty: order is kept.
-    for (let message = this.#queue.shift(); message !== undefined; message = this.#queue.shift()) {
+    // In place from here on, so that it cannot be replaced or read past by itself while it gets what waits; a message
+    // leaves the queue behind its call, so that one that comes meanwhile waits its turn.
+    this.#listener = listener
+    for (let message = this.#queue[0]; message !== undefined; message = this.#queue[0]) {
       const { data, type } = inForm(message, text)
       this.#call(listener, data, type)
+      this.#queue.shift()
     }
     this.#bytes = 0
-    this.#listener = listener
     this.#resumeIfRoom()
   }
 

@@ -82,6 +82,10 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   /** We ended our half of the stream. */
   #ended = false
   #terminated = false
+  /** The kernel has taken our Close frame. */
+  #closeLeft = false
+  /** The peer says no more: what is left of its last chunk is read to the end, room or not. */
+  #atEnd = false
   #error: Error | undefined
   #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
@@ -113,6 +117,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
       mask: role === 'client' ? randomMask : undefined,
       extensions,
       slabs: this.#recycles ? slabPool : heapSlabs,
+      holdEnd: true,
     })
     this.#attach(options.head)
   }
@@ -227,6 +232,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
       this.#bytesSent += output.pending
       output.recycle(this.#write(output.take(), output.lends))
       this.#protocol.congested = this.#socket.writableNeedDrain
+      this.#noteCloseLeft()
     }
     if (!this.#socket.writableNeedDrain) this.#settleDrained()
     this.#endIfFinal()
@@ -238,7 +244,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     this.#messagesReceived++
     const { inbox } = this
     // While closing nothing is held back, or the peer's Close frame would never be read.
-    if (inbox.full) {
+    if (inbox.full && !this.#atEnd) {
       this.#messagesDropped++
       return
     }
@@ -267,14 +273,14 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   // --- the inbox's flow
 
   pause(): void {
-    if (this.state !== 'open') return
+    if (this.state !== 'open' || this.#atEnd) return
     this.#paused = true
     this.#protocol.suspend()
     this.#socket.pause()
   }
 
   resume(): void {
-    if (!this.#paused) return
+    if (!this.#paused || this.#terminated) return
     this.#paused = false
     this.#protocol.resume()
     // Called back from within `receive`, that goes on by itself.
@@ -295,7 +301,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   onDue(): void {
     if (this.state !== 'open') {
       // A side that has all it waited for ends clean, however slow the other is to hang up.
-      if (this.#protocol.closing !== 'done') {
+      if (this.#protocol.closing !== 'done' || !this.#closeLeft) {
         this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', this.limits.closeTimeout)
       }
       this.#socket.destroy()
@@ -342,12 +348,14 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     socket.on('drain', () => this.#streamDrained())
     socket.on('error', (error: Error) => {
       // Once both Close frames are exchanged, how the peer hangs up is its own affair.
-      if (this.#protocol.closing !== 'done') this.#error ??= error
+      if (this.#protocol.closing !== 'done' || !this.#closeLeft) this.#error ??= error
     })
     socket.on('close', () => this.#streamClosed())
     if (this.limits.pingInterval > 0) this.#wheel.schedule(this, this.limits.pingInterval)
     if (head.length > 0) this.#streamData(head)
+    // What happened to the stream while nobody listened is not told again.
     if (socket.destroyed) process.nextTick(() => this.#streamClosed())
+    else if (socket.readableEnded) process.nextTick(() => this.#streamEnded())
   }
 
   #streamData(chunk: Buffer): void {
@@ -362,20 +370,47 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   }
 
   #receive(chunk: Buffer): void {
+    const { inbox } = this
+    const before = this.#messagesReceived
     this.#receiving = true
     const stop = this.#protocol.receive(chunk)
+    if (this.#protocol.concluding) {
+      // Who waits for messages by promise gets them behind this call: the answers still go before our Close frame.
+      if (inbox.listening || this.#messagesReceived === before) this.#protocol.conclude()
+      else setImmediate(() => this.#conclude())
+    }
     this.#receiving = false
     if (stop < chunk.length) this.#rest = chunk.subarray(stop)
     this.flush()
   }
 
+  #conclude(): void {
+    if (this.#terminated) return
+    this.#protocol.conclude()
+    this.flush()
+  }
+
+  /** Takes what the peer said last, though the inbox had no room for it: nothing can follow. */
+  #receiveRest(): void {
+    if (this.#terminated) return
+    this.#atEnd = true
+    this.#paused = false
+    this.#protocol.resume()
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined) this.#receive(rest)
+    this.#protocol.conclude()
+  }
+
   #streamEnded(): void {
+    this.#receiveRest()
     this.#protocol.receiveEnd()
     this.#closing()
     this.flush()
   }
 
   #streamDrained(): void {
+    this.#noteCloseLeft()
     this.#protocol.congested = false
     this.#settleDrained()
     this.flush()
@@ -429,6 +464,12 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     return this.#recycles && socket.writableLength === 0
   }
 
+  #noteCloseLeft(): void {
+    if (this.#protocol.closeSent !== undefined && this.#protocol.output.pending === 0) {
+      this.#closeLeft ||= this.#socket.writableLength === 0 && !this.#socket.destroyed
+    }
+  }
+
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
     if (!this.#closeTimed) {
@@ -452,6 +493,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
 
   #streamClosed(): void {
     if (this.#closeInfo !== undefined) return
+    this.#receiveRest()
     const protocol = this.#protocol
     if (this.#terminated && protocol.closedBy === undefined) protocol.closedBy = 'local'
     protocol.receiveEnd()
@@ -468,7 +510,8 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   }
 
   #describeEnd(): CloseInfo {
-    const { closedBy: by = 'network', closeReceived: received, closeSent: sent } = this.#protocol
+    const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
+    const sent = this.#closeLeft || this.#socket.writableFinished ? closeSent : undefined
     const first = by === 'local' ? sent : by === 'remote' ? received : undefined
     return {
       code: first?.code ?? CloseCode.Abnormal,

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import type { CloseFrame } from '../session/close-info.ts'
+import { UsageError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import type { Prepared } from '../session/prepared.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
@@ -45,6 +46,11 @@ export interface ProtocolOptions {
   readonly extensions?: readonly Extension[] | undefined
   /** Where output is written to; from the heap by default. */
   readonly slabs?: SlabSource | undefined
+  /**
+   * Leaves a Close frame or a fault that `receive` comes upon without effect until the owner says {@link Protocol.conclude}:
+   * so that what answers the messages before it can go out first (RFC 6455 section 5.5.1). Default false.
+   */
+  readonly holdEnd?: boolean | undefined
 }
 
 /** All bits set: nothing is known to be ASCII. */
@@ -98,6 +104,7 @@ export class Protocol {
   readonly #maxMessageSize: number
   readonly #mask: (() => number) | undefined
   readonly #extensions: readonly Extension[]
+  readonly #holdEnd: boolean
 
   // The frame being received.
   #opcode: number = Opcode.Continuation
@@ -110,6 +117,8 @@ export class Protocol {
   /** The reserved bits of its first frame. */
   #rsv = 0
 
+  /** The peer's Close frame: it has been read, but has perhaps not taken effect. */
+  #peerClose: CloseFrame | undefined
   /** A control frame's payload that came in pieces. */
   #control: Buffer | undefined
   #controlLength = 0
@@ -117,12 +126,16 @@ export class Protocol {
   #pendingPong: Buffer | undefined
 
   constructor(options: ProtocolOptions) {
-    const { role, handler, limits, mask, extensions = [], slabs } = options
+    const { role, handler, limits, mask, extensions = [], slabs, holdEnd = false } = options
+    if (role === 'client' && mask === undefined) {
+      throw new UsageError('ERR_WS_INVALID_OPTION', 'mask: a client must mask what it sends')
+    }
     this.output = new Output(slabs)
     this.#handler = handler
     this.#maxMessageSize = limits.maxMessageSize
     this.#mask = role === 'client' ? mask : undefined
     this.#extensions = extensions
+    this.#holdEnd = holdEnd
     this.#assembler = new Assembler(limits.maxMessageSize)
     this.#decoder = new FrameDecoder(this, {
       masked: role === 'server',
@@ -139,10 +152,27 @@ export class Protocol {
    * @returns how far it came: the end of the chunk, unless {@link suspend} was called on the way
    */
   receive(chunk: Buffer, at = 0): number {
-    if (!this.#listening) return chunk.length
+    if (!this.#listening || this.concluding) return chunk.length
     const stop = this.#decoder.push(chunk, at)
-    if (this.#decoder.fault !== undefined && this.#listening) this.#fail(this.#decoder.fault)
-    return this.#listening ? stop : chunk.length
+    if (!this.concluding) return stop
+    if (!this.#holdEnd) this.conclude()
+    return chunk.length
+  }
+
+  /** Whether a Close frame or a fault has been received that has not taken effect. */
+  get concluding(): boolean {
+    return this.#listening && (this.#peerClose !== undefined || this.#decoder.fault !== undefined)
+  }
+
+  /** Lets the Close frame or the fault that was received take effect: it is answered, and the handler is told. */
+  conclude(): void {
+    if (!this.concluding) return
+    if (this.#decoder.fault !== undefined) return this.#fail(this.#decoder.fault)
+    const frame = this.#peerClose as CloseFrame
+    this.closeReceived = frame
+    this.#advance('receiveClose')
+    this.sendClose(frame.code)
+    this.#handler.onClose(frame)
   }
 
   /** The transport has ended: nothing more will come. */
@@ -157,7 +187,8 @@ export class Protocol {
 
   /** Lets `receive` go on: give it the rest of the chunk. */
   resume(): void {
-    this.#decoder.suspended = false
+    // Nothing is read behind a Close frame.
+    this.#decoder.suspended = this.#peerClose !== undefined
   }
 
   /** Whether `receive` stops behind the current frame. */
@@ -204,12 +235,20 @@ export class Protocol {
     return true
   }
 
-  /** Sends a ping with up to 125 bytes of payload; `false` when the connection is closing. */
+  /**
+   * Sends a ping; `false` when the connection is closing.
+   *
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for more than 125 bytes
+   */
   sendPing(payload: Uint8Array): boolean {
     return this.#sendControl(Opcode.Ping, payload)
   }
 
-  /** Sends a pong that answers no ping (RFC 6455 section 5.5.3); `false` when the connection is closing. */
+  /**
+   * Sends a pong that answers no ping (RFC 6455 section 5.5.3); `false` when the peer's Close frame has come.
+   *
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for more than 125 bytes
+   */
   sendPong(payload: Uint8Array): boolean {
     return this.#sendControl(Opcode.Pong, payload)
   }
@@ -217,10 +256,14 @@ export class Protocol {
   /**
    * Sends a Close frame, once: begins the closing handshake, or answers the peer's. `false` when it is too late.
    *
-   * @param code - 1005 sends a frame without a code; the caller has checked that others may be sent
+   * @param code - 1005 sends a frame without a code
    * @param reason - cut at 123 bytes of UTF-8
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a code that may not be sent
    */
   sendClose(code: number = CloseCode.NoStatus, reason = ''): boolean {
+    if (code !== CloseCode.NoStatus && !isSendableCloseCode(code)) {
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `close code ${String(code)} may not be sent`)
+    }
     if (this.closing !== 'open' && this.closing !== 'closeReceived') return false
     this.#writeClose(encodeCloseReason(code, reason))
     this.#advance('sendClose')
@@ -323,7 +366,11 @@ export class Protocol {
   }
 
   #sendControl(opcode: number, payload: Uint8Array): boolean {
-    if (this.closing !== 'open') return false
+    if (payload.length > MAX_CONTROL_PAYLOAD) {
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'a ping or pong has at most 125 bytes of payload')
+    }
+    // Pings are answered until the peer's Close frame has come (RFC 6455 section 5.5.2), also behind our own.
+    if (this.closing !== 'open' && !(opcode === Opcode.Pong && this.closing === 'closeSent')) return false
     encodeFrame(this.output, FIN | opcode, payload, this.#mask?.())
     return true
   }
@@ -358,12 +405,8 @@ export class Protocol {
     if (payload.length > 2 && !isUtf8(payload.subarray(2))) {
       return this.#stop(payloadFault('ERR_WS_CLOSE_REASON', 'reason of the Close frame is not UTF-8'))
     }
-    this.closeReceived = { code, reason: payload.toString('utf8', 2) }
-    this.#advance('receiveClose')
-    // What follows a Close frame is not read, so the rest of the chunk may be skipped.
+    this.#peerClose = { code, reason: payload.toString('utf8', 2) }
     this.#decoder.suspended = true
-    this.sendClose(code)
-    this.#handler.onClose(this.closeReceived)
   }
 
   /** Ends decoding from within a sink call. */
