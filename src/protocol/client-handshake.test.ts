@@ -151,6 +151,7 @@ describe('verifyResponse', () => {
     [{ 'sec-websocket-extensions': 'Deflate' }, 'ERR_WS_EXTENSION'],
     [{ 'sec-websocket-extensions': 'silent' }, 'ERR_WS_EXTENSION'],
     [{ 'sec-websocket-extensions': 'deflate; bad' }, 'ERR_WS_EXTENSION'],
+    [{ 'sec-websocket-extensions': 'deflate; a; a' }, 'ERR_WS_EXTENSION'],
     [{ 'sec-websocket-extensions': 'hint, deflate, other' }, 'ERR_WS_EXTENSION'],
     [{ 'sec-websocket-extensions': ['hint, hint'] }, 'ERR_WS_EXTENSION'],
     [{ 'sec-websocket-extensions': ['deflate', 'brotli'] }, 'ERR_WS_EXTENSION'],

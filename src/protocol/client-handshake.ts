@@ -164,13 +164,13 @@ function acceptExtensions(
 
 /** Adds the extension that one element of the answer stands for, or tells why there is none. */
 function addExtension(
-  { name, params }: ExtensionItem,
+  { name, params, repeats }: ExtensionItem,
   factories: readonly ExtensionFactory[],
   extensions: Extension[],
 ): string | undefined {
   const factory = factories.find((candidate) => candidate.name === name && candidate.offers().length > 0)
   if (factory === undefined) return 'which was not offered'
-  const extension = factory.accept(params)
+  const extension = repeats ? undefined : factory.accept(params)
   if (extension === undefined) return 'with parameters that cannot be accepted'
   if (!clashes(extension, extensions)) {
     extensions.push(extension)

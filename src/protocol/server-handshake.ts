@@ -103,10 +103,10 @@ const checks: readonly Check[] = [
     message: 'the HTTP version is below 1.1',
   },
   {
-    passes: ({ headers }) => (singleHeader(headers, 'host') ?? '') !== '',
+    passes: ({ headers }) => isHost(singleHeader(headers, 'host') ?? ''),
     status: 400,
     code: 'ERR_WS_HOST',
-    message: 'no Host header',
+    message: 'no valid Host header',
   },
   {
     passes: ({ headers }) => singleHeader(headers, 'sec-websocket-version') === '13',
@@ -128,6 +128,16 @@ const checks: readonly Check[] = [
     message: 'Origin not allowed',
   },
 ]
+
+/** What can stand nowhere in a host and port (RFC 3986 section 3.2.2), beside control characters and what is not ASCII. */
+const NOT_IN_HOST = ' "#/<>?@\\^`{|},'
+
+function isHost(text: string): boolean {
+  for (const character of text) {
+    if (character < ' ' || character > '~' || NOT_IN_HOST.includes(character)) return false
+  }
+  return text !== ''
+}
 
 /** Bytes of a body would be taken for frames, and the other way round by a proxy: a door to request smuggling. */
 function announcesBody(headers: HandshakeHeaders): boolean {
@@ -186,7 +196,9 @@ function negotiateExtensions(
   const extensions: Extension[] = []
   const answers: string[] = []
   for (const factory of factories) {
-    const offers = items.filter((item) => item.name === factory.name).map((item) => item.params)
+    const offers = items
+      .filter(({ name, repeats }) => name === factory.name && !repeats)
+      .map(({ params }) => params)
     const taken = offers.length === 0 ? undefined : factory.negotiate(offers)
     if (taken === undefined) continue
     if (clashes(taken.extension, extensions)) {

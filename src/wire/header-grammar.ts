@@ -17,6 +17,8 @@ export type ExtensionParams = ReadonlyMap<string, string | true>
 export interface ExtensionItem {
   readonly name: string
   readonly params: ExtensionParams
+  /** Whether a parameter stands there more than once: the grammar allows it, extensions decline it (RFC 7692 section 7.1). */
+  readonly repeats: boolean
 }
 
 const TAB = 0x09
@@ -137,29 +139,27 @@ function readProtocol(scanner: Scanner): string | undefined {
   return version === undefined ? undefined : `${name}/${version}`
 }
 
-/** Reads one parameter into `params`; `false` when it is malformed or there already. */
-function readParam(scanner: Scanner, params: Map<string, string | true>): boolean {
+/** Reads one parameter; `undefined` when it is malformed. */
+function readParam(scanner: Scanner): readonly [name: string, value: string | true] | undefined {
   scanner.skipSpace()
   const name = scanner.token()
-  if (name === undefined || params.has(name)) return false
-  if (!scanner.takeAfterSpace(EQUALS)) {
-    params.set(name, true)
-    return true
-  }
+  if (name === undefined) return undefined
+  if (!scanner.takeAfterSpace(EQUALS)) return [name, true]
   const value = scanner.takeAfterSpace(QUOTE) ? scanner.quotedToken() : scanner.token()
-  if (value === undefined) return false
-  params.set(name, value)
-  return true
+  return value === undefined ? undefined : [name, value]
 }
 
 function readExtension(scanner: Scanner): ExtensionItem | undefined {
   const name = scanner.token()
   if (name === undefined) return undefined
   const params = new Map<string, string | true>()
-  while (scanner.takeAfterSpace(SEMICOLON)) {
-    if (params.size === maxExtensionParams || !readParam(scanner, params)) return undefined
+  let count = 0
+  for (; scanner.takeAfterSpace(SEMICOLON); count++) {
+    const param = count === maxExtensionParams ? undefined : readParam(scanner)
+    if (param === undefined) return undefined
+    if (!params.has(param[0])) params.set(...param)
   }
-  return { name, params }
+  return { name, params, repeats: params.size < count }
 }
 
 /**
