@@ -112,3 +112,21 @@ test('a connection that has done its work holds nothing of it', () => {
   })
   assert.ok(each < 64 * KiB, `${each} bytes a connection`)
 })
+
+test('a large message that was masked does not stay behind in the masking', () => {
+  const pass = (size: number): void => {
+    makeServer().receive(frame({ opcode: 2, payload: Buffer.alloc(size / 16), mask }))
+    const client = new Protocol({
+      role: 'client',
+      limits: fullLimits(),
+      handler: silentHandler,
+      mask: () => 7,
+    })
+    client.sendBytes('binary', Buffer.alloc(size))
+  }
+  pass(32 * KiB)
+  const before = retainedMemory()
+  pass(16 * MiB)
+  const growth = retainedMemory() - before
+  assert.ok(growth < 2 * MiB, `${growth} bytes`)
+})

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Extension } from '../src/protocol/extension.ts'
+import type { SlabSource } from '../src/protocol/output.ts'
 import { Protocol } from '../src/protocol/protocol.ts'
 import { prepare } from '../src/session/prepared.ts'
 import { fullLimits, renderData, renderEvent, takeAll } from './engine.ts'
@@ -17,16 +18,21 @@ interface PeerOptions {
 }
 
 /** Slabs that are small, used again at once, and scribbled over in between: a byte sent too late shows. */
-function harshSlabs(): { acquire(size: number): Buffer; release(slab: Buffer, reusable: boolean): void } {
-  const free: Buffer[] = []
-  return {
-    acquire: (size) => {
-      const index = free.findIndex((slab) => slab.length >= size)
-      return index < 0 ? Buffer.alloc(Math.max(size, 64), 0xdd) : (free.splice(index, 1)[0] as Buffer)
-    },
-    release: (slab, reusable) => {
-      if (reusable) free.push(slab.fill(0xdd))
-    },
+class HarshSlabs implements SlabSource {
+  readonly #free: Buffer[] = []
+  /** Lent and not yet back. */
+  readonly lent: Set<Buffer> = new Set()
+
+  acquire(size: number): Buffer {
+    const index = this.#free.findIndex((candidate) => candidate.length >= size)
+    const [slab = Buffer.alloc(Math.max(size, 64), 0xdd)] = index < 0 ? [] : this.#free.splice(index, 1)
+    this.lent.add(slab)
+    return slab
+  }
+
+  release(slab: Buffer, reusable: boolean): void {
+    assert.ok(this.lent.delete(slab), 'a slab comes back twice')
+    if (reusable) this.#free.push(slab.fill(0xdd))
   }
 }
 
@@ -35,6 +41,7 @@ class Peer {
   readonly engine: Protocol
   /** What it heard, as lines. */
   readonly heard: string[] = []
+  readonly slabs: HarshSlabs = new HarshSlabs()
 
   constructor(role: Role, options: PeerOptions = {}) {
     let key = 1
@@ -42,7 +49,7 @@ class Peer {
       role,
       limits: fullLimits(options.limits),
       extensions: options.extensions,
-      slabs: harshSlabs(),
+      slabs: this.slabs,
       mask: () => {
         key = Math.imul(key, 0x9e37_79b1) + 0x5bd1_e995
         return key >>> 0
@@ -84,6 +91,7 @@ class Pair {
       const places = cutAt.map((at) => at % (bytes.length + 1)).sort((a, b) => a - b)
       for (const chunk of cut(bytes, places)) to.engine.receive(chunk)
     }
+    for (const { slabs } of [this.server, this.client]) assert.equal(slabs.lent.size, 0, 'slabs are missing')
   }
 
   states(): string[] {
@@ -284,6 +292,9 @@ for (const role of ['server', 'client'] as const) {
     pair[role].engine.receiveEnd()
     assert.deepEqual([pair[role].engine.closing, pair[role].engine.closedBy], ['lost', 'network'])
     assert.equal(pair[role].engine.sendText('late'), false)
+    assert.equal(pair[role].engine.sendClose(1000), false)
+    assert.equal(pair[role].engine.closeSent, undefined)
+    assert.equal(takeAll(pair[role].engine).length, 0)
     const bytes = frame({ opcode: 1, payload: 'late', ...(role === 'server' ? { mask: noise(4) } : {}) })
     assert.equal(pair[role].engine.receive(bytes), bytes.length)
     assert.deepEqual(pair[role].heard, [])

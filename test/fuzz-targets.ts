@@ -56,7 +56,10 @@ function runFrames(
     role,
     limits,
     extensions,
-    mask: () => (key = Math.imul(key, 1664525) + 1013904223) >>> 0,
+    mask: () => {
+      key = (Math.imul(key, 1664525) + 1013904223) | 0
+      return key >>> 0
+    },
     handler: {
       onMessage(type, bytes, start, end) {
         messages++

@@ -218,15 +218,14 @@ function main({ streams, seconds, seed }: Options): number {
     return 1
   }
   const rate = Math.round(done / elapsed())
-  if (process.stdout.isTTY) process.stdout.write('\r')
-  process.stdout.write(`${done} streams in ${elapsed().toFixed(1)} s, ${rate} a second, seed ${seed}\n`)
-  const mebibytes = (growth / 1024 / 1024).toFixed(1)
-  process.stdout.write(
-    `memory grew by ${mebibytes} MiB at most (bound: ${memoryBound / 1024 / 1024} MiB)\n\n`,
-  )
-  for (const [outcome, times] of [...outcomes].sort((a, b) => b[1] - a[1])) {
-    process.stdout.write(`${String(times).padStart(9)}  ${outcome}\n`)
-  }
+  const table = [...outcomes].sort((a, b) => b[1] - a[1])
+  const summary = [
+    `${done} streams in ${elapsed().toFixed(1)} s, ${rate} a second, seed ${seed}`,
+    `memory grew by ${(growth / 1024 / 1024).toFixed(1)} MiB at most (bound: ${memoryBound / 1024 / 1024} MiB)`,
+    '',
+    ...table.map(([outcome, times]) => `${String(times).padStart(9)}  ${outcome}`),
+  ]
+  process.stdout.write(`${process.stdout.isTTY ? '\r' : ''}${summary.join('\n')}\n`)
   return 0
 }
 

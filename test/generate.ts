@@ -97,6 +97,26 @@ const textUnits = [
   '\u{10ffff}',
 ].map((unit) => Buffer.from(unit))
 
+/** What looks like UTF-8 to a careless decoder. */
+const badUnits = [
+  '80',
+  'c080',
+  'c1bf',
+  'e080af',
+  'e09fbf',
+  'eda080',
+  'edbfbf',
+  'f0808080',
+  'f08fbfbf',
+  'f4908080',
+  'f5',
+  'f8',
+  'ff',
+  'c2',
+  'e28c',
+  'f09fa6',
+].map((digits) => Buffer.from(digits, 'hex'))
+
 /** Builds streams in a buffer of its own, which the next stream overwrites. */
 export class StreamMaker {
   #rng: Rng
@@ -131,7 +151,7 @@ export class StreamMaker {
   }
 
   /**
-   * Frames that follow the rules, if `mutations` is 0; else with as many changes.
+   * Frames that follow the rules but for a text now and then, if `mutations` is 0; else with as many changes.
    *
    * @param rsv - the bit that half of the messages are marked with, as it stands in the first byte
    */
@@ -174,8 +194,9 @@ export class StreamMaker {
       while (end < length) this.#scratch[end++] = isText ? 0x20 + rng.below(0x5f) : rng.next()
       return end
     }
+    const spoiled = rng.once(16)
     while (end < length) {
-      const unit = rng.pick(textUnits)
+      const unit = rng.pick(spoiled && rng.once(4) ? badUnits : textUnits)
       if (end + unit.length <= length) end += unit.copy(this.#scratch, end)
       else this.#scratch[end++] = 0x61
     }

@@ -21,14 +21,14 @@ export type ProtocolEvent =
   | { readonly kind: 'close'; readonly code: number; readonly reason: string; readonly at: number }
   | { readonly kind: 'fault'; readonly code: string; readonly closeCode: number; readonly at: number }
 
-class EndOfBytes extends Error {}
+// Thrown to get out of the reading, and no errors: nobody wants their stack traces, which take time to make.
+class EndOfBytes {}
 
-class Wrong extends Error {
+class Wrong {
   readonly code: string
   readonly closeCode: number
 
   constructor(code: string, closeCode = 1002) {
-    super(code)
     this.code = code
     this.closeCode = closeCode
   }
