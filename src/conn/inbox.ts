@@ -132,11 +132,19 @@ export class Inbox {
   #call(listener: MessageListener, data: Data, type: MessageType): void {
     if (this.#failed) return
     try {
-      listener(data, type)
+      const result: unknown = listener(data, type)
+      // An async function is a listener, too; nobody else would hear of its rejection.
+      if (typeof result === 'object' && result !== null)
+        Promise.resolve(result).catch((error) => this.#fail(error))
     } catch (error) {
-      this.#failed = true
-      this.#flow.listenerFailed(error)
+      this.#fail(error)
     }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    this.#flow.listenerFailed(error)
   }
 
   #wait(text: TextAs, signal: AbortSignal | undefined): Promise<Message | undefined> {

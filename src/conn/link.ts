@@ -18,7 +18,7 @@ import { Inbox, type InboxFlow } from './inbox.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
 import { slabPool } from './slab-pool.ts'
-import { processWheel, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
+import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
 /** What `send` does when `maxSendBuffer` is exceeded: end the connection with 1013, or drop the message. */
 export type SlowPolicy = 'close' | 'skip'
@@ -40,6 +40,18 @@ export interface LinkOptions {
 
 /** Above this many waiting bytes `send` says `false`. */
 const HIGH_MARK = 64 * 1024
+
+/** Above this many waiting bytes only the latest ping is answered. */
+const PONG_MARK = 16 * 1024
+
+/** More is written in several steps, so that progress on a slow connection can be seen. */
+const LARGEST_WRITE = 256 * 1024
+
+/** What the kernels on both sides may hold of what we have sent, in bytes. */
+const MOST_IN_TRANSIT = 4 * 1024 * 1024
+
+/** The slowest peer that is waited for, in bytes per millisecond. */
+const SLOWEST_PEER = 16
 
 /**
  * The working half of a connection: one byte stream, one protocol engine, one deadline. It moves bytes between the
@@ -73,8 +85,8 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   #heardAt: number
   /** Wheel time of the heartbeat's ping that nothing has followed yet. */
   #pingedAt: number | undefined
-  /** If bytes were held up in the socket then: how many had left before. That more leave is a sign of life. */
-  #leftAtPing: number | undefined
+  /** What had been sent when the peer was last heard: it may have to read all that came since before it answers. */
+  #sentAtHeard = 0
   #roundTrips: RoundTrips | undefined
   #drainWaiters: { resolve: () => void; reject: (error: Error) => void }[] | undefined
   /** The deadline is that of the closing. */
@@ -86,6 +98,10 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   #closeLeft = false
   /** The peer says no more: what is left of its last chunk is read to the end, room or not. */
   #atEnd = false
+  /** While closing, a message found no room. */
+  #dropping = false
+  /** Wheel time when the socket took our last write. */
+  #heldAt = 0
   #error: Error | undefined
   #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
@@ -227,14 +243,14 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
 
   flush(): void {
     this.#flushQueued = false
-    const { output } = this.#protocol
-    if (output.pending > 0) {
-      this.#bytesSent += output.pending
-      output.recycle(this.#write(output.take(), output.lends))
-      this.#protocol.congested = this.#socket.writableNeedDrain
-      this.#noteCloseLeft()
+    try {
+      this.#write()
+    } catch (error) {
+      // Part of a frame may have left: nothing that follows could be understood.
+      this.#error ??= asError(error)
+      this.terminate()
+      return
     }
-    if (!this.#socket.writableNeedDrain) this.#settleDrained()
     this.#endIfFinal()
   }
 
@@ -244,7 +260,9 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     this.#messagesReceived++
     const { inbox } = this
     // While closing nothing is held back, or the peer's Close frame would never be read.
-    if (inbox.full && !this.#atEnd) {
+    if (this.#dropping || (inbox.full && !this.#atEnd)) {
+      // Once one is missing the others are not delivered either: a reader sees no gap.
+      this.#dropping = true
       this.#messagesDropped++
       return
     }
@@ -282,6 +300,8 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   resume(): void {
     if (!this.#paused || this.#terminated) return
     this.#paused = false
+    // What the peer said meanwhile has not been read: its silence begins anew.
+    this.#heard()
     this.#protocol.resume()
     // Called back from within `receive`, that goes on by itself.
     if (this.#receiving) return
@@ -316,24 +336,26 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     } else if (this.#paused) {
       // While we hold the peer back ourselves its silence says nothing, but a ping to a host that is gone fails.
       this.#heartbeat()
-    } else if (this.#leftAtPing !== undefined && this.#left > this.#leftAtPing) {
-      // It takes what was held up, so it lives; its pong comes behind all that it still has to read.
-      this.#leftAtPing = this.#left
-    } else if (pongTimeout > 0 && now - this.#pingedAt >= pongTimeout) {
-      this.#error ??= new TimeoutError('ERR_WS_PONG_TIMEOUT', 'pong', pingInterval + pongTimeout)
+    } else if (pongTimeout > 0) {
+      const waited = now - this.#pingedAt
+      const patience = pongTimeout + this.#readingTime
+      if (waited < patience) return this.#wheel.schedule(this, patience - waited)
+      this.#error ??= new TimeoutError('ERR_WS_PONG_TIMEOUT', 'pong', pingInterval + patience)
       return this.terminate()
     }
     this.#wheel.schedule(this, pongTimeout > 0 ? pongTimeout : pingInterval)
   }
 
-  /** Bytes that the kernel has taken. */
-  get #left(): number {
-    return this.#bytesSent - this.#socket.writableLength
+  /** Milliseconds that a slow peer needs for what the kernels may hold between us: its pong comes behind that. */
+  get #readingTime(): number {
+    const inTransit = this.#bytesSent - this.#socket.writableLength - this.#sentAtHeard
+    return Math.floor(Math.max(0, Math.min(inTransit, MOST_IN_TRANSIT)) / SLOWEST_PEER)
   }
 
   #heartbeat(): void {
     this.#pingedAt = this.#wheel.time
-    this.#leftAtPing = this.#socket.writableLength > 0 ? this.#left : undefined
+    // While earlier output waits to leave, a ping behind it would only make what waits grow.
+    if (this.#protocol.output.held) return
     this.#roundTrips ??= new RoundTrips(this.#wheel)
     this.#protocol.sendPing(this.#roundTrips.next())
     this.#flushLater()
@@ -345,7 +367,6 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     const socket = this.#socket
     socket.on('data', (chunk: Buffer) => this.#streamData(chunk))
     socket.on('end', () => this.#streamEnded())
-    socket.on('drain', () => this.#streamDrained())
     socket.on('error', (error: Error) => {
       // Once both Close frames are exchanged, how the peer hangs up is its own affair.
       if (this.#protocol.closing !== 'done' || !this.#closeLeft) this.#error ??= error
@@ -360,13 +381,19 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
 
   #streamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
-    this.#heardAt = this.#wheel.time
-    this.#pingedAt = undefined
+    this.#sentAtHeard = this.#bytesSent
+    this.#heard()
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
     if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
     else if (this.#paused) this.#rest = chunk
     else this.#receive(chunk)
+  }
+
+  /** A sign of life. */
+  #heard(): void {
+    this.#heardAt = this.#wheel.time
+    this.#pingedAt = undefined
   }
 
   #receive(chunk: Buffer): void {
@@ -409,13 +436,6 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     this.flush()
   }
 
-  #streamDrained(): void {
-    this.#noteCloseLeft()
-    this.#protocol.congested = false
-    this.#settleDrained()
-    this.flush()
-  }
-
   /** Whether a message may be sent now; else the slow policy has been applied, or the connection is over. */
   #hasRoom(): boolean {
     if (this.state !== 'open') return this.#drop()
@@ -445,29 +465,53 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     flushSoon(this)
   }
 
-  /** Returns whether the slabs that held these bytes can serve again. */
-  #write(bytes: Uint8Array | Uint8Array[], fromSlab: boolean): boolean {
+  /**
+   * Writes what is pending, unless an earlier write is still under way: then it waits in the output, where a message
+   * costs no more than its bytes.
+   */
+  #write(): void {
+    const { output } = this.#protocol
     const socket = this.#socket
-    // The stream may have ended under us: then there is nobody left to write to.
-    if (socket.destroyed || socket.writableEnded) return true
-    if (Array.isArray(bytes)) {
-      socket.cork()
-      for (const piece of bytes) socket.write(piece)
-      socket.uncork()
-    } else if (this.#recycles && fromSlab && socket.writableLength > 0) {
-      // It will have to wait: a few bytes must not hold a whole slab for as long as that.
-      socket.write(Buffer.from(bytes))
-      return true
-    } else {
-      socket.write(bytes)
+    while (output.pending > 0 && !output.held) {
+      // The stream may have ended under us: then there is nobody left to write to.
+      const ended = socket.destroyed || socket.writableEnded
+      const bytes = output.take(ended ? undefined : LARGEST_WRITE)
+      if (ended) return output.recycle(true)
+      if (Array.isArray(bytes)) {
+        const last = bytes.pop() as Uint8Array
+        socket.cork()
+        for (const piece of bytes) this.#writePiece(piece)
+        this.#writePiece(last, this.#onWritten)
+        socket.uncork()
+      } else {
+        this.#writePiece(bytes, this.#onWritten)
+      }
+      const complete = socket.writableLength === 0
+      output.recycle(complete && this.#recycles)
+      output.held = !complete
+      this.#heldAt = this.#wheel.time
     }
-    return this.#recycles && socket.writableLength === 0
+    this.#protocol.congested = this.bufferedAmount > PONG_MARK
   }
 
-  #noteCloseLeft(): void {
-    if (this.#protocol.closeSent !== undefined && this.#protocol.output.pending === 0) {
-      this.#closeLeft ||= this.#socket.writableLength === 0 && !this.#socket.destroyed
+  #writePiece(piece: Uint8Array, done?: (error?: Error | null) => void): void {
+    this.#bytesSent += piece.length
+    this.#socket.write(piece, done)
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error || this.#closeInfo !== undefined || this.#socket.writableLength > 0) return
+    const { output } = this.#protocol
+    if (output.held) {
+      output.held = false
+      // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
+      if (this.#wheel.time - this.#heldAt > 2 * TICK) this.#heard()
     }
+    // That may send a pong that was held up.
+    this.#protocol.congested = this.bufferedAmount > PONG_MARK
+    if (output.pending === 0) this.#closeLeft ||= this.#protocol.closeSent !== undefined
+    this.flush()
+    if (this.bufferedAmount <= HIGH_MARK) this.#settleDrained()
   }
 
   /** The end has begun, from whichever side: from here on the close timeout counts. */
@@ -484,8 +528,15 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
 
   /** Ends our half of the stream once nothing more is to be said. A client lets the server go first (RFC 6455 section 7.1.1). */
   #endIfFinal(): void {
-    const { closing } = this.#protocol
-    if (this.#ended || closing === 'open' || closing === 'closeSent' || closing === 'closeReceived') return
+    const { closing, output } = this.#protocol
+    if (
+      output.pending > 0 ||
+      this.#ended ||
+      closing === 'open' ||
+      closing === 'closeSent' ||
+      closing === 'closeReceived'
+    )
+      return
     if (closing === 'done' && this.#role === 'client' && !this.#socket.readableEnded) return
     this.#ended = true
     this.#socket.end()
@@ -557,5 +608,5 @@ function silent<T>(promise: Promise<T>): Promise<T> {
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
+  return error instanceof Error ? error : new Error('what was thrown is no Error', { cause: error })
 }

@@ -34,7 +34,7 @@ const MAX_STEP = 10
 
 /**
  * All deadlines of all connections behind one timer. An entry has one deadline at a time; setting it costs two
- * pointers and no allocation. Deadlines are kept to the tick: up to 100 ms late, never early.
+ * pointers and no allocation. Deadlines are kept to the tick: up to 200 ms late, never early.
  *
  * Time that the process slept through (a debugger, SIGSTOP, a blocked event loop) counts for a second at most: the
  * peers' bytes wait in the kernel meanwhile, and nobody must be declared dead before they were read.
@@ -63,8 +63,9 @@ export class TimerWheel {
     if (entry.wheelNext === undefined) this.#entries++
     else unlink(entry)
     this.#start()
-    const ticks = Math.ceil(milliseconds / TICK) + 1
-    entry.wheelDue = this.#tick + ticks
+    // While the event loop was blocked the wheel fell behind: what it will catch up is not part of the time given.
+    const owed = Math.min(Math.floor((this.#clock.now() - this.#last) / TICK), MAX_STEP)
+    entry.wheelDue = this.#tick + owed + Math.ceil(milliseconds / TICK) + 1
     link(this.#slot(entry.wheelDue), entry)
   }
 
@@ -92,11 +93,12 @@ export class TimerWheel {
 
   #advance(): void {
     const now = this.#clock.now()
-    const elapsed = Math.floor((now - this.#last) / TICK)
-    if (elapsed <= 0) return
-    const steps = Math.min(elapsed, MAX_STEP)
-    this.#last = steps === elapsed ? this.#last + elapsed * TICK : now
-    for (let i = 0; i < steps; i++) this.#step()
+    this.#last = Math.max(this.#last, now - MAX_STEP * TICK)
+    // Step by step, so that a deadline that is set on the way knows how far the wheel is behind.
+    while (now - this.#last >= TICK) {
+      this.#last += TICK
+      this.#step()
+    }
   }
 
   #step(): void {

@@ -11,6 +11,7 @@ export interface SlabSource {
 }
 
 const SMALLEST_SLAB = 1024
+const LARGEST_GROWN = 64 * 1024
 
 /** Copying this many bytes costs less than one more piece in a gathered write. */
 const JOIN_LIMIT = 2048
@@ -23,19 +24,22 @@ export const heapSlabs: SlabSource = {
 
 /**
  * The bytes that one connection has to send, in order: frames written one behind the other into a slab, and large
- * payloads by reference between them. The owner takes them once per turn, in as few pieces as possible.
+ * payloads by reference between them. The owner takes them when the stream can, in as few pieces as possible; what
+ * waits until then costs its bytes and little more, however many messages it is.
  */
 export class Output {
   readonly #source: SlabSource
-  /** Bytes written since the last `take`. */
+  /** Bytes that have not been taken. */
   pending = 0
+  /** Set by the owner while the stream takes nothing: what is written meanwhile borrows no slab, since it may wait long. */
+  held = false
   #slab: Buffer | undefined
   /** The part of the slab that is not in `#pieces` yet. */
   #from = 0
   #to = 0
   #pieces: Uint8Array[] | undefined
-  /** Slabs that hold bytes of the last `take`. */
-  #lent: Buffer[] | undefined
+  /** The source's slab that holds the first of these bytes, or of those last taken. */
+  #borrowed: Buffer | undefined
 
   constructor(source: SlabSource = heapSlabs) {
     this.#source = source
@@ -45,9 +49,13 @@ export class Output {
   room(size: number): Buffer {
     if (this.#slab !== undefined && this.#slab.length - this.#to >= size) return this.#slab
     this.#seal()
-    this.#retire()
-    this.#slab = this.#source.acquire(size)
     this.#from = this.#to = 0
+    if (this.pending === 0 && !this.held && this.#borrowed === undefined) {
+      this.#slab = this.#borrowed = this.#source.acquire(size)
+    } else {
+      // Grows with what waits, so that much of it is in few pieces and little of it in small ones.
+      this.#slab = heapSlabs.acquire(Math.max(size, Math.min(this.pending, LARGEST_GROWN)))
+    }
     return this.#slab
   }
 
@@ -75,19 +83,23 @@ export class Output {
     this.pending += bytes.length
   }
 
-  /** All pending bytes, in order; the owner passes them on and then says {@link recycle}. */
-  take(): Uint8Array | Uint8Array[] {
+  /**
+   * The next pending bytes, in order; the owner passes them on and then says {@link recycle}.
+   *
+   * @param limit - the most bytes to take
+   * @throws Error when bytes that were appended by reference have gone, since their buffer was transferred
+   */
+  take(limit: number = Number.POSITIVE_INFINITY): Uint8Array | Uint8Array[] {
     this.#seal()
-    this.#retire()
+    this.#slab = undefined
     const pieces = this.#pieces ?? []
+    if (this.pending > limit) return this.#takeSome(pieces, limit)
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    const expected = this.pending
     this.#pieces = undefined
     this.pending = 0
+    if (length !== expected) throw new Error(GONE)
     return pieces.length === 1 ? (pieces[0] as Uint8Array) : pieces
-  }
-
-  /** Whether any of the bytes last taken lie in a slab. */
-  get lends(): boolean {
-    return this.#lent !== undefined
   }
 
   /**
@@ -96,9 +108,27 @@ export class Output {
    * @param reusable - whether they have left; else whoever still reads them keeps the memory alive
    */
   recycle(reusable: boolean): void {
-    if (this.#lent === undefined) return
-    for (const slab of this.#lent) this.#source.release(slab, reusable)
-    this.#lent = undefined
+    if (this.#borrowed === undefined) return
+    this.#source.release(this.#borrowed, reusable && this.pending === 0)
+    this.#borrowed = undefined
+  }
+
+  #takeSome(pieces: Uint8Array[], limit: number): Uint8Array[] {
+    const taken: Uint8Array[] = []
+    for (let missing = limit; missing > 0; ) {
+      const piece = pieces[0]
+      if (piece === undefined) throw new Error(GONE)
+      if (piece.length > missing) {
+        taken.push(piece.subarray(0, missing))
+        pieces[0] = piece.subarray(missing)
+        break
+      }
+      taken.push(piece)
+      pieces.shift()
+      missing -= piece.length
+    }
+    this.pending -= limit
+    return taken
   }
 
   #seal(): void {
@@ -107,12 +137,6 @@ export class Output {
     this.#pieces.push((this.#slab as Buffer).subarray(this.#from, this.#to))
     this.#from = this.#to
   }
-
-  #retire(): void {
-    if (this.#slab === undefined) return
-    this.#lent ??= []
-    this.#lent.push(this.#slab)
-    this.#slab = undefined
-    this.#from = this.#to = 0
-  }
 }
+
+const GONE = 'the buffer of a message was transferred before the message was sent'

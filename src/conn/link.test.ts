@@ -1,0 +1,451 @@
+import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
+import { describe, it } from 'node:test'
+import { FakeStream } from '../../test/support/fake-stream.ts'
+import { TestLink, turn } from '../../test/support/test-link.ts'
+import { isPending } from '../../test/support/until.ts'
+import { defaultLimits } from '../protocol/limits.ts'
+import { CloseError, LimitError, UsageError } from '../session/errors.ts'
+import { prepare } from '../session/prepared.ts'
+import { Link } from './link.ts'
+import { slabPool } from './slab-pool.ts'
+import { TimerWheel } from './timer-wheel.ts'
+
+const KiB = 1024
+
+const hexOf = (text: string): string => Buffer.from(text).toString('hex')
+
+describe('sending', () => {
+  it('takes all kinds of data, as the type says', async () => {
+    const peer = new TestLink()
+    peer.conn.send('text')
+    peer.conn.send(Buffer.from('bytes'))
+    peer.conn.send(new Uint8Array([1]).buffer)
+    peer.conn.send(prepare('prepared'))
+    peer.conn.send(Buffer.from('é'), 'text')
+    peer.conn.send('é', 'binary')
+    peer.conn.sendJson({ a: 1 })
+    await turn()
+    assert.deepEqual(peer.sent(), [
+      `text ${hexOf('text')}`,
+      `binary ${hexOf('bytes')}`,
+      'binary 01',
+      `text ${hexOf('prepared')}`,
+      `text ${hexOf('é')}`,
+      `binary ${hexOf('é')}`,
+      `text ${hexOf('{"a":1}')}`,
+    ])
+    assert.equal(peer.conn.stats.messagesSent, 7)
+    assert.equal(peer.conn.stats.bytesSent, peer.stream.written.length)
+    peer.conn.terminate()
+  })
+
+  it('writes once for all that a turn sends', async () => {
+    const peer = new TestLink()
+    for (let i = 0; i < 100; i++) peer.conn.send('x'.repeat(i))
+    assert.equal(peer.stream.writes.length, 0)
+    await turn()
+    assert.equal(peer.stream.writes.length, 1)
+    assert.equal(peer.sent().length, 100)
+    peer.conn.send('small')
+    peer.conn.send(Buffer.alloc(20 * KiB))
+    peer.conn.send('small')
+    await turn()
+    assert.equal(peer.stream.writes.length, 2)
+    peer.conn.terminate()
+  })
+
+  it('writes once for all that a chunk causes, at its end', async () => {
+    const peer = new TestLink()
+    peer.conn.onMessage((data) => peer.conn.send(data))
+    const specs = Array.from({ length: 50 }, (_, i) => ({ opcode: i % 2 === 0 ? 1 : 9, payload: `${i}` }))
+    await peer.receive(...specs)
+    assert.equal(peer.stream.writes.length, 1)
+    assert.equal(peer.sent().length, 50)
+    peer.conn.terminate()
+  })
+
+  it('tells when more than 64 KiB wait, and when there is room again', async () => {
+    const peer = new TestLink()
+    peer.stream.hold()
+    assert.equal(peer.conn.send(Buffer.alloc(64 * KiB - 4)), true)
+    assert.equal(peer.conn.bufferedAmount, 64 * KiB)
+    assert.equal(peer.conn.send('x'), false)
+    const drained = [peer.conn.drained(), peer.conn.drained()]
+    for (const each of drained) assert.equal(await isPending(each), true)
+    peer.stream.release()
+    await Promise.all(drained)
+    assert.equal(peer.conn.bufferedAmount, 0)
+    assert.equal(peer.conn.send('x'), true)
+    peer.conn.terminate()
+  })
+
+  it('has room at once below the mark, or when what waits leaves with the turn', async () => {
+    const peer = new TestLink()
+    await peer.conn.drained()
+    peer.conn.send(Buffer.alloc(100 * KiB))
+    await peer.conn.drained()
+    assert.equal(peer.conn.bufferedAmount, 0)
+    peer.conn.terminate()
+  })
+
+  it('has room when the stream takes more, though much waits in it', async () => {
+    const peer = new TestLink({ stream: new FakeStream({ highWaterMark: 1 << 20 }) })
+    peer.stream.hold()
+    peer.conn.send(Buffer.alloc(200 * KiB))
+    await turn()
+    assert.equal(peer.conn.bufferedAmount > 200 * KiB, true)
+    // Nothing would wake one who waited: the stream never asked for a pause.
+    assert.equal(await isPending(peer.conn.drained()), false)
+    peer.conn.terminate()
+  })
+
+  it('wakes all who wait whenever they began to', async () => {
+    const peer = new TestLink()
+    for (let round = 0; round < 3; round++) {
+      peer.stream.hold()
+      const waiting: Promise<void>[] = []
+      for (let i = 0; i < 5; i++) {
+        peer.conn.send(Buffer.alloc(70 * KiB))
+        waiting.push(peer.conn.drained())
+        if (i % 2 === 0) await turn()
+      }
+      peer.stream.release()
+      await Promise.all(waiting)
+    }
+    peer.conn.terminate()
+  })
+
+  it('refuses what cannot be sent, and sends nothing of it', () => {
+    const peer = new TestLink()
+    const cycle: unknown[] = []
+    cycle.push(cycle)
+    for (const send of [
+      () => peer.conn.send(5 as unknown as string),
+      () => peer.conn.send(Buffer.from([0xff]), 'text'),
+      () => peer.conn.sendJson(undefined),
+      () => peer.conn.sendJson(() => {}),
+      () => peer.conn.sendJson(1n),
+      () => peer.conn.sendJson(cycle),
+    ])
+      assert.throws(send, (error) => error instanceof UsageError && error.code === 'ERR_WS_INVALID_ARGUMENT')
+    assert.deepEqual([peer.conn.bufferedAmount, peer.conn.stats.messagesSent], [0, 0])
+    peer.conn.terminate()
+  })
+
+  it('after the end drops and counts', async () => {
+    const peer = new TestLink()
+    peer.conn.terminate()
+    assert.equal(peer.conn.send('x'), false)
+    await peer.conn.closed
+    assert.equal(peer.conn.send('x'), false)
+    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.messagesDropped], [0, 2])
+    await assert.rejects(peer.conn.drained(), CloseError)
+  })
+})
+
+describe('the slow policy', () => {
+  const limits = { maxSendBuffer: 100 * KiB }
+
+  it('close: ends with 1013 and a LimitError', async () => {
+    const peer = new TestLink({ limits })
+    assert.equal(peer.conn.maxSendBuffer, 100 * KiB)
+    peer.stream.hold()
+    assert.equal(peer.conn.send(Buffer.alloc(100 * KiB)), false)
+    assert.equal(peer.conn.state, 'open')
+    assert.equal(peer.conn.send('one too many'), false)
+    assert.equal(peer.conn.state, 'closing')
+    const drained = peer.conn.drained()
+    peer.stream.release()
+    await turn()
+    const [, ...rest] = peer.sent()
+    assert.deepEqual(rest, ['close 1013 "too slow"'])
+    peer.stream.destroy()
+    const { error, code, by, stats } = await peer.conn.closed
+    assert.deepEqual([code, by, stats.messagesDropped], [1013, 'local', 1])
+    assert.ok(error instanceof LimitError)
+    const { limit, actual, max, closeCode } = error
+    assert.deepEqual(
+      [error.code, limit, actual, max, closeCode],
+      ['ERR_WS_SEND_BUFFER_FULL', 'maxSendBuffer', 100 * KiB + 10, 100 * KiB, 1013],
+    )
+    await assert.rejects(drained, (reason) => reason instanceof CloseError && reason.cause === error)
+  })
+
+  it('skip: drops the message, and sends those behind once there is room', async () => {
+    const peer = new TestLink({ limits, slow: 'skip' })
+    peer.stream.hold()
+    peer.conn.send(Buffer.alloc(100 * KiB))
+    assert.equal(peer.conn.send('dropped'), false)
+    assert.deepEqual([peer.conn.state, peer.conn.stats.messagesDropped], ['open', 1])
+    const drained = peer.conn.drained()
+    await turn()
+    peer.stream.release()
+    await drained
+    assert.equal(peer.conn.send('later'), true)
+    await turn()
+    assert.equal(peer.sent()[1], `text ${hexOf('later')}`)
+    peer.conn.terminate()
+  })
+
+  it('bounds what a peer that does not read makes us hold', async () => {
+    const peer = new TestLink({ limits, slow: 'skip' })
+    peer.stream.hold()
+    for (let i = 0; i < 2000; i++) {
+      peer.conn.send('x'.repeat(1000))
+      if (i % 10 === 0) await turn()
+    }
+    assert.ok(peer.conn.bufferedAmount <= 102 * KiB, `${peer.conn.bufferedAmount}`)
+    peer.conn.terminate()
+  })
+})
+
+describe('receiving', () => {
+  it('counts messages and bytes', async () => {
+    const peer = new TestLink()
+    await peer.receiveTexts('a', 'b')
+    await peer.receive({ opcode: 9 }, { opcode: 2, payload: 'c' })
+    const { messagesReceived, bytesReceived } = peer.conn.stats
+    assert.deepEqual([messagesReceived, bytesReceived], [3, 7 + 7 + 6 + 7])
+    peer.conn.terminate()
+  })
+
+  it('begins with what came behind the handshake', async () => {
+    const { frame } = new TestLink()
+    const first = new TestLink()
+    const head = first.frame({ opcode: 1, payload: 'early' })
+    const peer = new TestLink({ head })
+    await peer.receiveTexts('late')
+    assert.deepEqual([await peer.conn.read(), await peer.conn.read()], ['early', 'late'])
+    assert.ok(frame)
+    for (const { conn } of [first, peer]) conn.terminate()
+  })
+
+  it('holds the peer back when nobody takes the messages, and loses none', async () => {
+    for (const limits of [{ maxQueuedMessages: 4 }, { maxQueuedBytes: 300 }]) {
+      const peer = new TestLink({ limits })
+      const texts = Array.from({ length: 1000 }, (_, i) => `message ${i}`)
+      await peer.receiveTexts(...texts.slice(0, 500))
+      const { messagesReceived } = peer.conn.stats
+      assert.ok(messagesReceived <= 5, `${messagesReceived} messages`)
+      assert.equal(peer.stream.isPaused(), true)
+      await peer.receiveTexts(...texts.slice(500))
+      assert.equal(peer.conn.stats.messagesReceived, messagesReceived)
+      // What has not been decoded waits in the stream, which then reads no more from its peer.
+      assert.ok(peer.stream.readableLength > 0)
+      for (const text of texts) assert.equal(await peer.conn.read(), text)
+      assert.equal(peer.stream.isPaused(), false)
+      const next = peer.conn.read()
+      await peer.receiveTexts('more')
+      assert.equal(await next, 'more')
+      peer.conn.terminate()
+    }
+  })
+
+  it('keeps a chunk that comes though the stream was told to pause', async () => {
+    const peer = new TestLink({ limits: { maxQueuedMessages: 1 } })
+    await peer.receiveTexts('a', 'b')
+    peer.stream.emit('data', peer.frame({ opcode: 1, payload: 'c' }))
+    const whole = peer.frame({ opcode: 1, payload: 'd' })
+    peer.stream.emit('data', whole.subarray(0, 5))
+    peer.stream.emit('data', whole.subarray(5))
+    assert.equal(peer.conn.stats.messagesReceived, 1)
+    for (const text of ['a', 'b', 'c', 'd']) assert.equal(await peer.conn.read(), text)
+
+    const exact = new TestLink({ limits: { maxQueuedMessages: 1 } })
+    await exact.receiveTexts('a')
+    exact.stream.emit('data', exact.frame({ opcode: 1, payload: 'b' }))
+    assert.equal(exact.conn.stats.messagesReceived, 1)
+    assert.deepEqual([await exact.conn.read(), await exact.conn.read()], ['a', 'b'])
+    for (const { conn } of [peer, exact]) conn.terminate()
+  })
+
+  it('gives a listener what waits and all that comes, in order', async () => {
+    const peer = new TestLink({ limits: { maxQueuedMessages: 2 } })
+    const texts = Array.from({ length: 20 }, (_, i) => `${i}`)
+    await peer.receiveTexts(...texts.slice(0, 10))
+    const heard: unknown[] = []
+    peer.conn.onMessage((data) => heard.push(data))
+    assert.deepEqual(heard, texts.slice(0, 10))
+    await peer.receiveTexts(...texts.slice(10))
+    assert.deepEqual(heard, texts)
+    peer.conn.terminate()
+  })
+
+  it('leaves text as bytes for those who ask', async () => {
+    const peer = new TestLink()
+    await peer.receiveTexts('early')
+    const heard: [string, string][] = []
+    peer.conn.onMessage((data, type) => heard.push([type, data.toString()]), { text: 'bytes' })
+    await peer.receive(
+      { opcode: 1, payload: 'é' },
+      { opcode: 2, payload: 'b' },
+      { opcode: 1, payload: 'ascii' },
+    )
+    assert.deepEqual(heard, [
+      ['text', 'early'],
+      ['text', 'é'],
+      ['binary', 'b'],
+      ['text', 'ascii'],
+    ])
+    peer.conn.terminate()
+  })
+
+  it('decodes text, ASCII or not', async () => {
+    const peer = new TestLink()
+    await peer.receiveTexts('ascii', 'é€\u{1f98d}', '', '\ufeffmark')
+    for (const text of ['ascii', 'é€\u{1f98d}', '', '\ufeffmark']) assert.equal(await peer.conn.read(), text)
+    peer.conn.terminate()
+  })
+
+  it('copies a small binary message out of a large chunk', async () => {
+    const peer = new TestLink()
+    await peer.receive({ opcode: 2, payload: 'small' }, { opcode: 2, payload: Buffer.alloc(60_000, 'x') })
+    const small = (await peer.conn.read()) as Buffer
+    const large = (await peer.conn.read()) as Buffer
+    assert.equal(small.toString(), 'small')
+    assert.notEqual(small.buffer, large.buffer)
+    assert.ok(large.equals(Buffer.alloc(60_000, 'x')))
+    peer.conn.terminate()
+  })
+
+  it('answers pings, one for each, with what they carry', async () => {
+    const peer = new TestLink()
+    await peer.receive({ opcode: 9, payload: 'a' }, { opcode: 9, payload: 'b' })
+    assert.deepEqual(peer.sent(), ['pong 61', 'pong 62'])
+    peer.conn.terminate()
+  })
+
+  it('answers a flood of pings whose pongs nobody reads by the latest alone', async () => {
+    const peer = new TestLink()
+    peer.stream.hold()
+    const flood = Array.from({ length: 400 }, (_, i) => ({ opcode: 9, payload: `${i}`.padEnd(125) }))
+    let most = 0
+    for (let i = 0; i < 50; i++) {
+      await peer.receive(...flood)
+      most = Math.max(most, peer.conn.bufferedAmount)
+    }
+    assert.ok(most < 120_000, `${most} bytes wait`)
+    peer.stream.release()
+    await turn()
+    const sent = peer.sent()
+    assert.ok(sent.length < 1000, `${sent.length} pongs`)
+    assert.equal(sent.at(-1), `pong (125) ${sent.at(-1)?.split(') ')[1]}`)
+    peer.conn.terminate()
+  })
+})
+
+describe('a listener that throws', () => {
+  it('closes with 1011, is told once, and gets nothing more', async () => {
+    const peer = new TestLink()
+    const oops = new Error('oops')
+    let calls = 0
+    peer.conn.onMessage(() => {
+      calls++
+      throw oops
+    })
+    await peer.receiveTexts('a', 'b')
+    await peer.receiveTexts('c')
+    assert.deepEqual([calls, peer.errors], [1, [oops]])
+    assert.deepEqual(peer.sent(), ['close 1011 "internal error"'])
+    peer.stream.destroy()
+    const { code, by, error } = await peer.conn.closed
+    assert.deepEqual([code, by, error], [1011, 'local', oops])
+  })
+
+  it('may throw anything', async () => {
+    for (const thrown of ['a string', undefined, Object.create(null)]) {
+      const peer = new TestLink()
+      peer.conn.onMessage(() => {
+        throw thrown
+      })
+      await peer.receiveTexts('a')
+      assert.deepEqual(peer.errors, [thrown])
+      peer.stream.destroy()
+      const { error } = await peer.conn.closed
+      assert.ok(error instanceof Error)
+      assert.equal(error.cause, thrown)
+    }
+  })
+})
+
+describe('the slabs of a socket', () => {
+  /** A socket without a system below it, whose writes never end. */
+  class StuckSocket extends Socket {
+    override _read(): void {}
+    override _write(): void {}
+    override _writev(): void {}
+  }
+
+  function stuck(): { socket: StuckSocket; link: Link } {
+    const socket = new StuckSocket()
+    const link = new Link({
+      socket,
+      role: 'server',
+      limits: defaultLimits,
+      slow: 'skip',
+      extensions: [],
+      head: Buffer.alloc(0),
+      onListenerError: () => {},
+      onClosed: () => {},
+      wheel: new TimerWheel(),
+    })
+    return { socket, link }
+  }
+
+  /** Fails unless the whole pool can be lent. */
+  function assertPoolIsWhole(): void {
+    const slabs = Array.from({ length: 32 }, () => slabPool.acquire(1))
+    const sizes = new Set(slabs.map(({ length }) => length))
+    for (const slab of slabs) slabPool.release(slab, true)
+    assert.deepEqual([...sizes], [64 * KiB])
+  }
+
+  it('all come back, however a connection ends', async () => {
+    for (let i = 0; i < 40; i++) {
+      const { socket, link } = stuck()
+      link.send('waits', undefined)
+      await turn()
+      link.send(Buffer.alloc(30 * KiB), undefined)
+      link.send('waits behind', undefined)
+      await turn()
+      link.send('never flushed', undefined)
+      if (i % 2 === 0) link.terminate()
+      else socket.destroy(new Error('lost'))
+      await link.closed
+    }
+    await turn()
+    assertPoolIsWhole()
+  })
+
+  it('come back when a listener ends the connection while pongs are held up', async () => {
+    const { frame } = new TestLink()
+    const make = frame.bind(new TestLink())
+    for (let i = 0; i < 40; i++) {
+      const { socket, link } = stuck()
+      link.send(Buffer.alloc(100 * KiB), undefined)
+      await turn()
+      link.inbox.listen(() => {
+        link.send('answer', undefined)
+        link.terminate()
+      }, 'string')
+      socket.emit('data', Buffer.concat([make({ opcode: 9 }), make({ opcode: 1, payload: 'x' })]))
+      await link.closed
+    }
+    await turn()
+    assertPoolIsWhole()
+  })
+
+  it('do not stay with a write that waits behind another', async () => {
+    const { socket, link } = stuck()
+    link.send(Buffer.alloc(100 * KiB), undefined)
+    await turn()
+    for (let i = 0; i < 100; i++) {
+      link.send('x', undefined)
+      await turn()
+    }
+    assertPoolIsWhole()
+    socket.destroy()
+    await link.closed
+  })
+})
