@@ -35,7 +35,10 @@ export {
   type ServerHandshakeOptions,
   type ServerRefusal,
 } from './protocol/server-handshake.ts'
+export type { CloseFrame } from './session/close-info.ts'
 export type { ErrorCode } from './session/errors.ts'
+export type { MessageType } from './session/message.ts'
+export { Prepared, prepare } from './session/prepared.ts'
 export { acceptKey, formatKey, isValidKey } from './wire/accept-key.ts'
 export { CloseCode, isSendableCloseCode } from './wire/close-code.ts'
 export {

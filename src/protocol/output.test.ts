@@ -28,8 +28,8 @@ function write(output: Output, text: string): void {
   output.advance(output.at + room.write(text, output.at, 'latin1'))
 }
 
-function pieces(output: Output): string[] {
-  const taken = output.take()
+function pieces(output: Output, limit?: number): string[] {
+  const taken = output.take(limit)
   return (taken instanceof Uint8Array ? [taken] : taken).map((piece) => Buffer.from(piece).toString('latin1'))
 }
 
@@ -49,12 +49,9 @@ describe('Output', () => {
   it('is empty at first, and after it was taken', () => {
     const output = new Output()
     assert.deepEqual(output.take(), [])
-    assert.equal(output.lends, false)
     write(output, 'x')
     output.take()
-    assert.equal(output.lends, true)
     output.recycle(true)
-    assert.equal(output.lends, false)
     assert.deepEqual(output.take(), [])
   })
 
@@ -84,33 +81,79 @@ describe('Output', () => {
   })
 
   it('copies few bytes behind others, and takes them as they are when they come first', () => {
-    const output = new Output(new Slabs(4096))
+    const slabs = new Slabs(4096)
+    const output = new Output(slabs)
     const bytes = Buffer.alloc(2048, 'y')
     output.append(bytes)
     assert.equal(output.pending, 2048)
     assert.equal(output.take(), bytes)
-    assert.equal(output.lends, false)
+    assert.equal(slabs.lent.length, 0)
     write(output, 'x')
     output.append(bytes)
     assert.equal(pieces(output).length, 1)
   })
 
-  it('goes on in another slab when one is full, and gives all of them back once', () => {
+  it('borrows one slab at a time, goes on in its own memory when that is full, and gives it back once', () => {
     const slabs = new Slabs(10)
     const output = new Output(slabs)
     const words = ['12345', '67890', 'abcdef', 'ghijklmnopqrstuvwxyz', 'end']
     for (const word of words) write(output, word)
     assert.equal(pieces(output).join(''), words.join(''))
-    assert.equal(slabs.lent.length, 4)
+    assert.equal(slabs.lent.length, 1)
     assert.deepEqual(slabs.released, [])
     output.recycle(true)
-    assert.deepEqual(
-      slabs.released,
-      slabs.lent.map((slab) => ({ slab, reusable: true })),
-    )
     output.recycle(true)
-    assert.equal(slabs.released.length, 4)
+    assert.deepEqual(slabs.released, [{ slab: slabs.lent[0], reusable: true }])
+    write(output, 'next turn')
+    assert.equal(slabs.lent.length, 2)
   })
+
+  it('borrows nothing while it is held: what is written then may wait long, and grows in few pieces', () => {
+    const slabs = new Slabs(10)
+    const output = new Output(slabs)
+    output.held = true
+    for (let i = 0; i < 100_000; i++) write(output, 'tiny')
+    assert.equal(slabs.lent.length, 0)
+    assert.equal(output.pending, 400_000)
+    const waiting = output.take() as Uint8Array[]
+    assert.ok(waiting.length < 20, `${waiting.length} pieces`)
+    const memory = waiting.reduce((sum, piece) => sum + piece.buffer.byteLength, 0)
+    assert.ok(memory < 500_000, `${memory} bytes of memory`)
+  })
+
+  it('can be taken in steps, cut anywhere', () => {
+    const slabs = new Slabs(8)
+    const output = new Output(slabs)
+    const large = Buffer.alloc(3000, 'L')
+    write(output, '12345')
+    output.append(large)
+    write(output, '67890')
+    const all = `12345${large.toString('latin1')}67890`
+    let text = ''
+    for (const limit of [1, 3, 4, 2998, 3]) {
+      const step = pieces(output, limit).join('')
+      assert.equal(step.length, limit)
+      text += step
+      output.recycle(true)
+    }
+    write(output, 'more')
+    text += pieces(output).join('')
+    assert.equal(text, `${all}more`)
+    // A slab whose bytes are partly still to be taken is not for others.
+    assert.deepEqual(slabs.released[0], { slab: slabs.lent[0], reusable: false })
+    assert.equal(output.pending, 0)
+  })
+
+  for (const limit of [undefined, 4000]) {
+    it(`notices that bytes have gone that it was given by reference (limit ${limit})`, () => {
+      const output = new Output()
+      const bytes = new Uint8Array(5000)
+      write(output, 'x')
+      output.append(bytes)
+      structuredClone(bytes, { transfer: [bytes.buffer] })
+      assert.throws(() => output.take(limit), /was transferred before/)
+    })
+  }
 
   it('tells when its slabs are still being read', () => {
     const slabs = new Slabs(10)
@@ -131,7 +174,8 @@ describe('Output', () => {
     const first = output.take() as Uint8Array
     write(output, 'second')
     assert.equal(Buffer.from(first).toString(), 'first')
-    assert.equal(slabs.lent.length, 2)
+    assert.equal(pieces(output).join(), 'second')
+    assert.equal(slabs.lent.length, 1)
   })
 
   it('asks for room without using it at no cost', () => {

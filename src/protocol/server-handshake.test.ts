@@ -155,11 +155,11 @@ describe('decideUpgrade, refusing', () => {
     [{ 'sec-websocket-key': undefined }, 400, 'ERR_WS_KEY'],
     [{ 'sec-websocket-key': 'short' }, 400, 'ERR_WS_KEY'],
     [{ 'sec-websocket-key': ['dGhlIHNhbXBsZSBub25jZQ==', 'dGhlIHNhbXBsZSBub25jZQ=='] }, 400, 'ERR_WS_KEY'],
-    [{ 'sec-websocket-protocol': '' }, 400, 'ERR_WS_HEADER_SYNTAX'],
+    [{ 'sec-websocket-protocol': ',' }, 400, 'ERR_WS_HEADER_SYNTAX'],
     [{ 'sec-websocket-protocol': 'a b' }, 400, 'ERR_WS_HEADER_SYNTAX'],
     [{ 'sec-websocket-protocol': 'a, b, a' }, 400, 'ERR_WS_HEADER_SYNTAX'],
     [{ 'sec-websocket-protocol': ['a', 'a'] }, 400, 'ERR_WS_HEADER_SYNTAX'],
-    [{ 'sec-websocket-extensions': '' }, 400, 'ERR_WS_HEADER_SYNTAX'],
+    [{ 'sec-websocket-extensions': ',' }, 400, 'ERR_WS_HEADER_SYNTAX'],
     [{ 'sec-websocket-extensions': 'a; b="' }, 400, 'ERR_WS_HEADER_SYNTAX'],
     [{ 'sec-websocket-extensions': ['a', ';b'] }, 400, 'ERR_WS_HEADER_SYNTAX'],
   ]
@@ -283,6 +283,14 @@ describe('subprotocols', () => {
       assert.equal('Sec-WebSocket-Protocol' in decision.headers, expected !== '')
     })
   }
+
+  it('takes an empty list for none', () => {
+    const decision = accepted(
+      { 'sec-websocket-protocol': '', 'sec-websocket-extensions': '' },
+      { subprotocols: ['a'], extensions: [factory('one', 0x40)] },
+    )
+    assert.deepEqual([decision.subprotocol, decision.extensionsHeader], ['', ''])
+  })
 
   it('takes none by default', () => assert.equal(accepted(offer).subprotocol, ''))
 

@@ -139,6 +139,12 @@ function isHost(text: string): boolean {
   return text !== ''
 }
 
+/** An empty list offers nothing: some clients send the header all the same. */
+function offer(headers: HandshakeHeaders, name: string): string | undefined {
+  const value = listHeader(headers, name)
+  return value === '' ? undefined : value
+}
+
 /** Bytes of a body would be taken for frames, and the other way round by a proxy: a door to request smuggling. */
 function announcesBody(headers: HandshakeHeaders): boolean {
   const length = headers['content-length']
@@ -160,7 +166,7 @@ function refuseSyntax(message: string): ServerRefusal {
 
 /** `undefined` when malformed, which a repeated name is too (RFC 6455 section 4.1, item 10). */
 function offeredSubprotocols(headers: HandshakeHeaders): readonly string[] | undefined {
-  const value = listHeader(headers, 'sec-websocket-protocol')
+  const value = offer(headers, 'sec-websocket-protocol')
   if (value === undefined) return []
   const names = parseTokenList(value, maxSubprotocols)
   return names !== undefined && new Set(names).size === names.length ? names : undefined
@@ -168,7 +174,7 @@ function offeredSubprotocols(headers: HandshakeHeaders): readonly string[] | und
 
 /** `undefined` when malformed. */
 function offeredExtensions(headers: HandshakeHeaders): readonly ExtensionItem[] | undefined {
-  const value = listHeader(headers, 'sec-websocket-extensions')
+  const value = offer(headers, 'sec-websocket-extensions')
   return value === undefined ? [] : parseExtensions(value)
 }
 
