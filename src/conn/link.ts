@@ -14,7 +14,9 @@ import type { Sendable } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { Inbox, type InboxFlow } from './inbox.ts'
+import { Outbox, type OutboxOwner } from './outbox.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
 import { slabPool } from './slab-pool.ts'
@@ -38,26 +40,14 @@ export interface LinkOptions {
   readonly wheel?: TimerWheel
 }
 
-/** Above this many waiting bytes `send` says `false`. */
-const HIGH_MARK = 64 * 1024
-
 /** Above this many waiting bytes only the latest ping is answered. */
 const PONG_MARK = 16 * 1024
-
-/** More is written in several steps, so that progress on a slow connection can be seen. */
-const LARGEST_WRITE = 256 * 1024
-
-/** What the kernels on both sides may hold of what we have sent, in bytes. */
-const MOST_IN_TRANSIT = 4 * 1024 * 1024
-
-/** The slowest peer that is waited for, in bytes per millisecond. */
-const SLOWEST_PEER = 16
 
 /**
  * The working half of a connection: one byte stream, one protocol engine, one deadline. It moves bytes between the
  * two, answers for time and for memory, and knows how the connection ended.
  */
-export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
+export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry, Flushable {
   readonly inbox: Inbox
   readonly limits: Limits
 
@@ -72,8 +62,8 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   readonly #wheel: TimerWheel
   readonly #onListenerError: (error: unknown) => void
   readonly #onClosed: () => void
-  /** Whether the kernel has taken what a finished write held, so that its memory can serve again. */
-  readonly #recycles: boolean
+  readonly #outbox: Outbox
+  readonly #heartbeat: Heartbeat
 
   /** The rest of a chunk in whose middle the inbox was full. */
   #rest: Buffer | undefined
@@ -81,14 +71,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   #receiving = false
   #flushQueued = false
   #paused = false
-  /** Wheel time of the last byte received. */
-  #heardAt: number
-  /** Wheel time of the heartbeat's ping that nothing has followed yet. */
-  #pingedAt: number | undefined
-  /** What had been sent when the peer was last heard: it may have to read all that came since before it answers. */
-  #sentAtHeard = 0
   #roundTrips: RoundTrips | undefined
-  #drainWaiters: { resolve: () => void; reject: (error: Error) => void }[] | undefined
   /** The deadline is that of the closing. */
   #closeTimed = false
   /** We ended our half of the stream. */
@@ -100,8 +83,8 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   #atEnd = false
   /** While closing, a message found no room. */
   #dropping = false
-  /** Wheel time when the socket took our last write. */
-  #heldAt = 0
+  /** Wheel time of the last flush. */
+  #flushedAt = 0
   #error: Error | undefined
   #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
@@ -109,7 +92,6 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   #resolveClosed: ((info: CloseInfo) => void) | undefined
 
   #bytesReceived = 0
-  #bytesSent = 0
   #messagesReceived = 0
   #messagesSent = 0
   #messagesDropped = 0
@@ -121,10 +103,11 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     this.limits = limits
     this.#slow = slow
     this.#wheel = wheel
-    this.#heardAt = wheel.time
+    this.#heartbeat = new Heartbeat(limits, wheel.time)
     this.#onListenerError = options.onListenerError
     this.#onClosed = options.onClosed
-    this.#recycles = socket instanceof Socket && !(socket instanceof TLSSocket)
+    // A plain socket hands the bytes to the kernel; other streams may still hold them when a write is done.
+    const recycles = socket instanceof Socket && !(socket instanceof TLSSocket)
     this.inbox = new Inbox(this, limits.maxQueuedMessages, limits.maxQueuedBytes)
     this.#protocol = new Protocol({
       role,
@@ -132,9 +115,10 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
       limits,
       mask: role === 'client' ? randomMask : undefined,
       extensions,
-      slabs: this.#recycles ? slabPool : heapSlabs,
+      slabs: recycles ? slabPool : heapSlabs,
       holdEnd: true,
     })
+    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles)
     this.#attach(options.head)
   }
 
@@ -144,13 +128,13 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   }
 
   get bufferedAmount(): number {
-    return this.#protocol.output.pending + this.#socket.writableLength
+    return this.#outbox.waiting
   }
 
   get stats(): ConnStats {
     return {
       bytesReceived: this.#bytesReceived,
-      bytesSent: this.#bytesSent + this.#protocol.output.pending,
+      bytesSent: this.#outbox.written + this.#protocol.output.pending,
       messagesReceived: this.#messagesReceived,
       messagesSent: this.#messagesSent,
       messagesDropped: this.#messagesDropped,
@@ -188,18 +172,12 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     else this.#protocol.sendBytes(type ?? 'binary', message)
     this.#messagesSent++
     this.#flushLater()
-    return this.bufferedAmount <= HIGH_MARK
+    return this.#outbox.hasRoom
   }
 
   drained(): Promise<void> {
     if (this.state !== 'open') return this.#afterClose()
-    if (this.bufferedAmount <= HIGH_MARK) return Promise.resolve()
-    return silent(
-      new Promise<void>((resolve, reject) => {
-        this.#drainWaiters ??= []
-        this.#drainWaiters.push({ resolve, reject })
-      }),
-    )
+    return silent(this.#outbox.drained())
   }
 
   ping(signal: AbortSignal | undefined): Promise<number> {
@@ -244,14 +222,27 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
   flush(): void {
     this.#flushQueued = false
     try {
-      this.#write()
+      this.#outbox.flush()
     } catch (error) {
       // Part of a frame may have left: nothing that follows could be understood.
       this.#error ??= asError(error)
       this.terminate()
       return
     }
+    this.#flushedAt = this.#wheel.time
+    this.#protocol.congested = this.#outbox.waiting > PONG_MARK
     this.#endIfFinal()
+  }
+
+  onWritable(): void {
+    if (this.#closeInfo !== undefined) return
+    const now = this.#wheel.time
+    // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
+    if (now - this.#flushedAt > 2 * TICK) this.#heartbeat.alive(now)
+    // That may send a pong that was held up.
+    this.#protocol.congested = this.#outbox.waiting > PONG_MARK
+    this.#closeLeft ||= this.#protocol.closeSent !== undefined && this.#outbox.waiting === 0
+    this.flush()
   }
 
   // --- the engine's handler
@@ -301,7 +292,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     if (!this.#paused || this.#terminated) return
     this.#paused = false
     // What the peer said meanwhile has not been read: its silence begins anew.
-    this.#heard()
+    this.#heartbeat.alive(this.#wheel.time)
     this.#protocol.resume()
     // Called back from within `receive`, that goes on by itself.
     if (this.#receiving) return
@@ -327,38 +318,25 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
       this.#socket.destroy()
       return
     }
-    const { pingInterval, pongTimeout } = this.limits
     const now = this.#wheel.time
-    const silence = now - this.#heardAt
-    if (this.#pingedAt === undefined) {
-      if (silence < pingInterval) return this.#wheel.schedule(this, pingInterval - silence)
-      this.#heartbeat()
-    } else if (this.#paused) {
-      // While we hold the peer back ourselves its silence says nothing, but a ping to a host that is gone fails.
-      this.#heartbeat()
-    } else if (pongTimeout > 0) {
-      const waited = now - this.#pingedAt
-      const patience = pongTimeout + this.#readingTime
-      if (waited < patience) return this.#wheel.schedule(this, patience - waited)
-      this.#error ??= new TimeoutError('ERR_WS_PONG_TIMEOUT', 'pong', pingInterval + patience)
+    const verdict = this.#heartbeat.judge(now, this.#outbox.left, this.#paused)
+    if (verdict === 'dead') {
+      const waited = this.limits.pingInterval + this.#heartbeat.patience(this.#outbox.left)
+      this.#error ??= new TimeoutError('ERR_WS_PONG_TIMEOUT', 'pong', waited)
       return this.terminate()
     }
-    this.#wheel.schedule(this, pongTimeout > 0 ? pongTimeout : pingInterval)
+    this.#wheel.schedule(this, verdict === 'ping' ? this.#ping(now) : verdict)
   }
 
-  /** Milliseconds that a slow peer needs for what the kernels may hold between us: its pong comes behind that. */
-  get #readingTime(): number {
-    const inTransit = this.#bytesSent - this.#socket.writableLength - this.#sentAtHeard
-    return Math.floor(Math.max(0, Math.min(inTransit, MOST_IN_TRANSIT)) / SLOWEST_PEER)
-  }
-
-  #heartbeat(): void {
-    this.#pingedAt = this.#wheel.time
+  /** Returns when to look again. */
+  #ping(now: number): number {
     // While earlier output waits to leave, a ping behind it would only make what waits grow.
-    if (this.#protocol.output.held) return
-    this.#roundTrips ??= new RoundTrips(this.#wheel)
-    this.#protocol.sendPing(this.#roundTrips.next())
-    this.#flushLater()
+    if (!this.#protocol.output.held) {
+      this.#roundTrips ??= new RoundTrips(this.#wheel)
+      this.#protocol.sendPing(this.#roundTrips.next())
+      this.#flushLater()
+    }
+    return this.#heartbeat.pinged(now, this.#outbox.left)
   }
 
   // --- the stream
@@ -381,19 +359,12 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
 
   #streamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
-    this.#sentAtHeard = this.#bytesSent
-    this.#heard()
+    this.#heartbeat.received(this.#wheel.time, this.#outbox.written)
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
     if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
     else if (this.#paused) this.#rest = chunk
     else this.#receive(chunk)
-  }
-
-  /** A sign of life. */
-  #heard(): void {
-    this.#heardAt = this.#wheel.time
-    this.#pingedAt = undefined
   }
 
   #receive(chunk: Buffer): void {
@@ -465,55 +436,6 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     flushSoon(this)
   }
 
-  /**
-   * Writes what is pending, unless an earlier write is still under way: then it waits in the output, where a message
-   * costs no more than its bytes.
-   */
-  #write(): void {
-    const { output } = this.#protocol
-    const socket = this.#socket
-    while (output.pending > 0 && !output.held) {
-      // The stream may have ended under us: then there is nobody left to write to.
-      const ended = socket.destroyed || socket.writableEnded
-      const bytes = output.take(ended ? undefined : LARGEST_WRITE)
-      if (ended) return output.recycle(true)
-      if (Array.isArray(bytes)) {
-        const last = bytes.pop() as Uint8Array
-        socket.cork()
-        for (const piece of bytes) this.#writePiece(piece)
-        this.#writePiece(last, this.#onWritten)
-        socket.uncork()
-      } else {
-        this.#writePiece(bytes, this.#onWritten)
-      }
-      const complete = socket.writableLength === 0
-      output.recycle(complete && this.#recycles)
-      output.held = !complete
-      this.#heldAt = this.#wheel.time
-    }
-    this.#protocol.congested = this.bufferedAmount > PONG_MARK
-  }
-
-  #writePiece(piece: Uint8Array, done?: (error?: Error | null) => void): void {
-    this.#bytesSent += piece.length
-    this.#socket.write(piece, done)
-  }
-
-  readonly #onWritten = (error?: Error | null): void => {
-    if (error || this.#closeInfo !== undefined || this.#socket.writableLength > 0) return
-    const { output } = this.#protocol
-    if (output.held) {
-      output.held = false
-      // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
-      if (this.#wheel.time - this.#heldAt > 2 * TICK) this.#heard()
-    }
-    // That may send a pong that was held up.
-    this.#protocol.congested = this.bufferedAmount > PONG_MARK
-    if (output.pending === 0) this.#closeLeft ||= this.#protocol.closeSent !== undefined
-    this.flush()
-    if (this.bufferedAmount <= HIGH_MARK) this.#settleDrained()
-  }
-
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
     if (!this.#closeTimed) {
@@ -553,8 +475,7 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
     this.#rest = undefined
     this.#closeInfo = this.#describeEnd()
     this.inbox.end()
-    if (this.#drainWaiters !== undefined) for (const { reject } of this.#drainWaiters) reject(this.closeError)
-    this.#drainWaiters = undefined
+    this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)
     this.#resolveClosed?.(this.#closeInfo)
     this.#onClosed()
@@ -574,13 +495,6 @@ export class Link implements ProtocolHandler, InboxFlow, WheelEntry, Flushable {
       error: this.#error,
       stats: this.stats,
     }
-  }
-
-  #settleDrained(): void {
-    const waiters = this.#drainWaiters
-    if (waiters === undefined || this.state !== 'open') return
-    this.#drainWaiters = undefined
-    for (const { resolve } of waiters) resolve()
   }
 
   /** For what can only be told once the connection has ended, when it is ending already. */

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { Duplex } from 'node:stream'
+import { describe, it } from 'node:test'
+import { Output } from '../protocol/output.ts'
+import { Outbox } from './outbox.ts'
+
+/** Takes a write when it is told to. */
+class Sluggish extends Duplex {
+  readonly writes: Buffer[] = []
+  #done: (() => void) | undefined
+
+  override _read(): void {}
+
+  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
+    this.writes.push(chunk)
+    this.#done = done
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
+    this.writes.push(...chunks.map(({ chunk }) => chunk))
+    this.#done = done
+  }
+
+  async release(): Promise<void> {
+    const done = this.#done
+    this.#done = undefined
+    done?.()
+    await new Promise(setImmediate)
+  }
+}
+
+function setUp(): { stream: Sluggish; output: Output; outbox: Outbox; writable: () => number } {
+  const stream = new Sluggish()
+  const output = new Output()
+  let count = 0
+  const owner = {
+    onWritable(): void {
+      count++
+      outbox.flush()
+    },
+  }
+  const outbox = new Outbox(stream, output, owner, false)
+  return { stream, output, outbox, writable: () => count }
+}
+
+const send = (output: Output, bytes: Uint8Array | string): void => {
+  const data = Buffer.from(bytes)
+  output.room(data.length).set(data, output.at)
+  output.advance(output.at + data.length)
+}
+
+describe('Outbox', () => {
+  it('writes once at a time: what comes meanwhile waits, joined', async () => {
+    const { stream, output, outbox, writable } = setUp()
+    send(output, 'first')
+    outbox.flush()
+    for (let i = 0; i < 1000; i++) {
+      send(output, 'x')
+      outbox.flush()
+    }
+    assert.equal(stream.writes.length, 1)
+    assert.deepEqual([outbox.waiting, outbox.written, outbox.left], [1005, 5, 0])
+    await stream.release()
+    assert.equal(writable(), 1)
+    assert.ok(stream.writes.length <= 3, `${stream.writes.length} writes`)
+    assert.equal(Buffer.concat(stream.writes).toString(), `first${'x'.repeat(1000)}`)
+    await stream.release()
+    assert.deepEqual([outbox.waiting, outbox.written, outbox.left], [0, 1005, 1005])
+  })
+
+  it('writes much in steps, so that its progress can be seen', async () => {
+    const { stream, output, outbox } = setUp()
+    const large = Buffer.alloc(1_000_000, 'L')
+    send(output, 'head')
+    output.append(large)
+    outbox.flush()
+    let previous = -1
+    while (outbox.waiting > 0) {
+      assert.ok(outbox.left > previous)
+      assert.ok(stream.writableLength <= 256 * 1024)
+      previous = outbox.left
+      await stream.release()
+    }
+    assert.equal(Buffer.concat(stream.writes).compare(Buffer.concat([Buffer.from('head'), large])), 0)
+  })
+
+  it('tells when there is room, and when there will be none', async () => {
+    const { stream, output, outbox } = setUp()
+    await outbox.drained()
+    send(output, Buffer.alloc(65 * 1024))
+    assert.equal(outbox.hasRoom, false)
+    let drained = false
+    const room = outbox.drained().then(() => {
+      drained = true
+    })
+    outbox.flush()
+    await new Promise(setImmediate)
+    assert.equal(drained, false)
+    await stream.release()
+    await room
+    send(output, Buffer.alloc(65 * 1024))
+    const never = outbox.drained()
+    const error = new Error('over')
+    outbox.end(error)
+    await assert.rejects(never, error)
+    outbox.end(error)
+  })
+
+  it('drops what is left when the stream has ended', () => {
+    const { stream, output, outbox } = setUp()
+    stream.destroy()
+    send(output, Buffer.alloc(300 * 1024))
+    outbox.flush()
+    assert.deepEqual([stream.writes.length, outbox.waiting], [0, 0])
+  })
+})

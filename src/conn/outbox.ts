@@ -1,0 +1,118 @@
+import type { Duplex } from 'node:stream'
+import type { Output } from '../protocol/output.ts'
+
+/** Above this many waiting bytes there is no room. */
+const HIGH_MARK = 64 * 1024
+
+/** More is written in several steps, so that progress on a slow connection can be seen. */
+const LARGEST_WRITE = 256 * 1024
+
+/** Whom an outbox tells of its stream. */
+export interface OutboxOwner {
+  /** The stream takes more. */
+  onWritable(): void
+}
+
+interface Waiter {
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * Moves a connection's output into its stream, one write at a time. While the stream has not taken a write, what is
+ * sent waits in the output, joined, where a message costs its bytes and no more; the stream's own queue would keep
+ * an entry for each.
+ */
+export class Outbox {
+  readonly #stream: Duplex
+  readonly #output: Output
+  readonly #owner: OutboxOwner
+  /** Whether the kernel has taken what a finished write held, so that its memory can serve again. */
+  readonly #recycles: boolean
+  #waiters: Waiter[] | undefined
+  /** Bytes given to the stream. */
+  written = 0
+
+  constructor(stream: Duplex, output: Output, owner: OutboxOwner, recycles: boolean) {
+    this.#stream = stream
+    this.#output = output
+    this.#owner = owner
+    this.#recycles = recycles
+  }
+
+  /** Bytes that wait to leave. */
+  get waiting(): number {
+    return this.#output.pending + this.#stream.writableLength
+  }
+
+  /** Bytes that have left. */
+  get left(): number {
+    return this.written - this.#stream.writableLength
+  }
+
+  /** Whether more can be sent before it is time to wait. */
+  get hasRoom(): boolean {
+    return this.waiting <= HIGH_MARK
+  }
+
+  /**
+   * Writes what is pending, unless a write is still under way.
+   *
+   * @throws Error when a payload that was given by reference has gone
+   */
+  flush(): void {
+    const stream = this.#stream
+    const output = this.#output
+    while (output.pending > 0 && !output.held) {
+      // The stream may have ended under us: then there is nobody left to write to.
+      const ended = stream.destroyed || stream.writableEnded
+      const bytes = output.take(ended ? undefined : LARGEST_WRITE)
+      if (ended) return output.recycle(true)
+      this.#write(bytes)
+      output.held = stream.writableLength > 0
+      output.recycle(!output.held && this.#recycles)
+    }
+  }
+
+  /** Resolves when there is room. */
+  drained(): Promise<void> {
+    if (this.hasRoom) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      this.#waiters ??= []
+      this.#waiters.push({ resolve, reject })
+    })
+  }
+
+  /** There will be no room any more. */
+  end(error: Error): void {
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    if (waiters !== undefined) for (const { reject } of waiters) reject(error)
+  }
+
+  #write(bytes: Uint8Array | Uint8Array[]): void {
+    const stream = this.#stream
+    if (!Array.isArray(bytes)) {
+      this.written += bytes.length
+      stream.write(bytes, this.#onWritten)
+      return
+    }
+    const last = bytes.length - 1
+    stream.cork()
+    for (const [i, piece] of bytes.entries()) {
+      this.written += piece.length
+      stream.write(piece, i === last ? this.#onWritten : undefined)
+    }
+    stream.uncork()
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error || this.#stream.writableLength > 0) return
+    this.#output.held = false
+    this.#owner.onWritable()
+    if (this.#waiters === undefined || !this.hasRoom) return
+    const waiters = this.#waiters
+    this.#waiters = undefined
+    for (const { resolve } of waiters) resolve()
+  }
+}
