@@ -1,9 +1,4 @@
-import {
-  type ClientRequest,
-  request as httpRequest,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-} from 'node:http'
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { isIP, connect as netConnect, type Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
 import { buildRequestHeaders, type ClientOffer, verifyResponse } from '../protocol/client-handshake.ts'
@@ -21,6 +16,8 @@ export interface UpgradeResponse {
 /** How much of a refusal's body is kept, in bytes. */
 const BODY_LIMIT = 1024
 
+const notAnUpgrade = { code: 'ERR_WS_UPGRADE_HEADER', message: 'the answer does not upgrade' } as const
+
 /** Sends the upgrade request and waits for the answer, within the handshake timeout. */
 export function requestUpgrade(
   url: URL,
@@ -33,6 +30,8 @@ export function requestUpgrade(
     signal?.throwIfAborted()
     const request = send(url, offer, options)
     let timer: NodeJS.Timeout | undefined
+    // Once the server has refused, what breaks or takes too long only cuts its explanation short.
+    let refuse: (() => void) | undefined
     const settle = (): void => {
       clearTimeout(timer)
       signal?.removeEventListener('abort', onAbort)
@@ -41,14 +40,16 @@ export function requestUpgrade(
       settle()
       reject(error as Error)
       request.destroy()
+      // Of a socket whose answer is complete the request has let go, so that nobody else would close it.
+      request.socket?.destroy()
     }
     const onAbort = (): void => fail(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
     if (timeout > 0) {
-      timer = setTimeout(
-        () => fail(new TimeoutError('ERR_WS_HANDSHAKE_TIMEOUT', 'handshake', timeout)),
-        timeout,
-      )
+      timer = setTimeout(() => {
+        if (refuse !== undefined) refuse()
+        else fail(new TimeoutError('ERR_WS_HANDSHAKE_TIMEOUT', 'handshake', timeout))
+      }, timeout)
     }
     request.on('upgrade', (response: IncomingMessage, socket: Socket, head: Buffer) => {
       settle()
@@ -56,31 +57,19 @@ export function requestUpgrade(
       socket.on('error', ignore)
       resolve({ response, socket, head })
     })
-    // A 101 that does not speak of an upgrade is no final answer for Node; for us it is, and a wrong one.
-    request.on(
-      'information',
-      ({ statusCode, headers }: { statusCode: number; headers: IncomingHttpHeaders }) => {
-        if (statusCode !== 101) return
-        const decision = verifyResponse({ status: 101, headers }, offer)
-        const { code, message } = decision.ok
-          ? { code: 'ERR_WS_UPGRADE_HEADER' as const, message: 'the answer does not upgrade' }
-          : decision
-        fail(new HandshakeError(code, message, { status: 101, headers }))
-      },
-    )
-    request.on('response', (response) => {
-      readBody(response, (body) => {
-        const { statusCode: status, headers } = response
-        fail(
-          new HandshakeError('ERR_WS_STATUS', `the server answered ${status}, not 101`, {
-            status,
-            headers,
-            body,
-          }),
-        )
-      })
+    request.on('response', (response: IncomingMessage) => {
+      const { statusCode: status = 0, headers } = response
+      const decision = verifyResponse({ status, headers }, offer)
+      // A 101 too can come here: what Node does not take for an upgrade is none, whatever it looks like.
+      const { code, message } = decision.ok ? notAnUpgrade : decision
+      refuse = readBody(response, (body) =>
+        fail(new HandshakeError(code, message, { status, headers, body })),
+      )
     })
-    request.on('error', (cause: NodeJS.ErrnoException) => fail(describe(cause, url)))
+    request.on('error', (cause: NodeJS.ErrnoException) => {
+      if (refuse !== undefined) refuse()
+      else fail(describe(cause, url))
+    })
     request.end()
   })
 }
@@ -113,8 +102,11 @@ function lowerCase(headers: Readonly<Record<string, string>>): Record<string, st
   return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
 }
 
-/** The beginning of a body as text: all that comes until the limit, the end, or the loss of the connection. */
-function readBody(response: IncomingMessage, done: (body: string) => void): void {
+/**
+ * The beginning of a body as text: all that comes until the limit, the end, or the loss of the connection. Returns a
+ * function that waits for no more.
+ */
+function readBody(response: IncomingMessage, done: (body: string) => void): () => void {
   const chunks: Buffer[] = []
   let length = 0
   const finish = (): void => {
@@ -128,6 +120,7 @@ function readBody(response: IncomingMessage, done: (body: string) => void): void
   })
   response.on('end', finish)
   response.on('error', finish)
+  return finish
 }
 
 function describe(cause: NodeJS.ErrnoException, url: URL): HandshakeError {

@@ -158,8 +158,10 @@ describe('the heartbeat', () => {
       peer.conn.send(Buffer.alloc(50 * KiB))
       await turn()
     }
-    // One write, then all behind it in another: each leaves just in time.
-    await peer.pass(2900)
+    // One write, then all behind it in another: each leaves just in time, however much more is sent meanwhile.
+    await peer.pass(2800)
+    peer.conn.send('more')
+    await peer.pass(100)
     peer.stream.release(true)
     await peer.pass(900)
     assert.equal(peer.conn.state, 'open')

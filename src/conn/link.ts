@@ -83,8 +83,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   #atEnd = false
   /** While closing, a message found no room. */
   #dropping = false
-  /** Wheel time of the last flush. */
-  #flushedAt = 0
+  /** Wheel time of the last write. */
+  #wroteAt = 0
   #error: Error | undefined
   #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
@@ -221,6 +221,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   flush(): void {
     this.#flushQueued = false
+    const { output } = this.#protocol
+    if (output.pending > 0 && !output.held) this.#wroteAt = this.#wheel.time
     try {
       this.#outbox.flush()
     } catch (error) {
@@ -229,7 +231,6 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       this.terminate()
       return
     }
-    this.#flushedAt = this.#wheel.time
     this.#protocol.congested = this.#outbox.waiting > PONG_MARK
     this.#endIfFinal()
   }
@@ -238,7 +239,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     if (this.#closeInfo !== undefined) return
     const now = this.#wheel.time
     // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
-    if (now - this.#flushedAt > 2 * TICK) this.#heartbeat.alive(now)
+    if (now - this.#wroteAt > 2 * TICK) this.#heartbeat.alive(now)
     // That may send a pong that was held up.
     this.#protocol.congested = this.#outbox.waiting > PONG_MARK
     this.#closeLeft ||= this.#protocol.closeSent !== undefined && this.#outbox.waiting === 0

@@ -7,7 +7,8 @@ import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import { resolveLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
-import { type Handler, type ServerConn, Upgrader } from './upgrader.ts'
+import type { ServerConn } from './server-conn.ts'
+import { type Handler, Upgrader } from './upgrader.ts'
 import { type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
 
 /** The longest time that the runtime's timers take, 24.8 days. */

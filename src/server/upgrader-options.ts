@@ -5,7 +5,7 @@ import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
 import { type OriginCheck, sameOrigin } from './origin.ts'
-import type { ServerConn } from './upgrader.ts'
+import type { ServerConn } from './server-conn.ts'
 
 /** How a request is about to be refused. */
 export interface Rejection {

@@ -12,6 +12,7 @@ import {
 import { type CodeOf, HandshakeError, UsageError } from '../session/errors.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { formatHeaders, reject } from './reject.ts'
+import type { ServerConn } from './server-conn.ts'
 import { claim, leave, register, type UpgradeListener } from './unclaimed.ts'
 import {
   type Rejection,
@@ -20,8 +21,7 @@ import {
   type UpgraderOptions,
 } from './upgrader-options.ts'
 
-/** A connection on the server's side. */
-export type ServerConn = Conn & { readonly request: IncomingMessage }
+export type { ServerConn } from './server-conn.ts'
 
 /** Gets each connection; what it throws, or rejects with, closes that connection with 1011. */
 export type Handler = (conn: ServerConn) => void | Promise<void>
