@@ -342,6 +342,35 @@ describe('a listener', () => {
     assert.deepEqual(heard, ['a', 'b', 'c', 'd', 'e'])
   })
 
+  it('may be async; a rejection is told as if it had thrown, once', async () => {
+    const { inbox, calls } = setUp()
+    const error = new Error('oops')
+    let heard = 0
+    assert.equal(inbox.listening, false)
+    inbox.listen(async () => {
+      heard++
+      await Promise.resolve()
+      throw error
+    }, 'string')
+    assert.equal(inbox.listening, true)
+    inbox.push('a', 'text')
+    inbox.push('b', 'text')
+    await new Promise((resolve) => setImmediate(resolve))
+    inbox.push('c', 'text')
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.deepEqual([heard, calls], [2, [error]])
+  })
+
+  it('may return anything', () => {
+    for (const value of [undefined, null, 5, {}, Promise.resolve()]) {
+      const { inbox, calls } = setUp()
+      inbox.listen(() => value as undefined, 'string')
+      inbox.push('a', 'text')
+      inbox.push('b', 'text')
+      assert.deepEqual(calls, [])
+    }
+  })
+
   it('that throws is told once and gets no more', () => {
     for (const queued of [true, false]) {
       const { inbox, calls } = setUp()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { hex } from '../../test/frames.ts'
+import { FakeStream } from '../../test/support/fake-stream.ts'
 import { TestLink, type TestLinkOptions, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
 import type { CloseInfo } from '../session/close-info.ts'
@@ -168,6 +169,20 @@ describe('the closing handshake', () => {
     assert.deepEqual([wasClean, stats.messagesReceived, stats.messagesDropped], [true, 4, 2])
     assert.deepEqual([await peer.conn.read(), await peer.conn.read()], ['a', 'b'])
     await assert.rejects(peer.conn.read(), CloseError)
+  })
+
+  it('leaves no gap in what is read behind it: once a message found no room, no later one is delivered', async () => {
+    const peer = new TestLink({ limits: { maxQueuedMessages: 2 } })
+    void peer.conn.close()
+    await peer.receiveTexts('a', 'b', 'dropped')
+    assert.deepEqual([await peer.conn.read(), await peer.conn.read()], ['a', 'b'])
+    const read = peer.conn.read()
+    read.catch(() => {})
+    await peer.receiveTexts('dropped too')
+    await peer.receive(close(1000))
+    peer.stream.endInput()
+    await assert.rejects(read, CloseError)
+    assert.equal(peer.conn.stats.messagesDropped, 2)
   })
 
   it('comes through to a peer that was held back', async () => {
@@ -341,10 +356,23 @@ describe('the loss of the stream', () => {
     })
   }
 
-  it('before the connection was made is told all the same', async () => {
-    const { stream } = new TestLink()
-    stream.destroy()
+  it('before the connection was made is told all the same, once', async () => {
+    for (const turns of [0, 1]) {
+      const stream = new FakeStream()
+      stream.destroy()
+      for (let i = 0; i < turns; i++) await turn()
+      const peer = new TestLink({ stream })
+      const info = await endOf(peer)
+      assert.deepEqual([info.code, info.by], [1006, 'network'])
+    }
+  })
+
+  it('or its mere end before the connection was made is told all the same', async () => {
+    const stream = new FakeStream()
+    stream.endInput()
+    stream.resume()
     await turn()
+    assert.equal(stream.readableEnded, true)
     const peer = new TestLink({ stream })
     const info = await endOf(peer)
     assert.deepEqual([info.code, info.by], [1006, 'network'])
@@ -358,6 +386,24 @@ describe('the loss of the stream', () => {
     await peer.conn.closed
     for (const text of texts) assert.equal(await peer.conn.read(), text)
     await endOf(peer)
+  })
+
+  it('settles all who wait', async () => {
+    const peer = new TestLink()
+    peer.stream.hold()
+    peer.conn.send(Buffer.alloc(100_000))
+    await turn()
+    const waiting = [
+      peer.conn.read(),
+      peer.conn.messages()[Symbol.asyncIterator]().next(),
+      peer.conn.ping(),
+      peer.conn.drained(),
+      peer.conn.drained(),
+    ]
+    peer.stream.destroy(reset)
+    const errors = await Promise.all(waiting.map((each) => each.catch((error: unknown) => error)))
+    for (const error of errors) assert.ok(error instanceof CloseError && error.cause === reset)
+    assert.equal(new Set(errors).size, 1)
   })
 
   it('settles all who wait, and nobody who does not gets in the way', async () => {

@@ -173,7 +173,40 @@ describe('the heartbeat', () => {
     await deadOf(peer)
   })
 
-  it('sends no ping behind what waits: a peer that sends and never reads makes nothing grow', async () => {
+  it('does not drop a peer that takes little and slowly, before it comes to the ping', async () => {
+    const peer = peerWith()
+    peer.stream.hold()
+    for (let i = 0; i < 15; i++) {
+      peer.conn.send('x'.repeat(100))
+      await peer.pass(900)
+      peer.stream.release(true)
+      await turn()
+    }
+    assert.equal(peer.conn.state, 'open')
+    peer.conn.terminate()
+  })
+
+  it('pings a peer that takes all it gets, though the stream is never idle', async () => {
+    const peer = peerWith()
+    peer.stream.hold()
+    let answered = 0
+    for (let i = 0; i < 150; i++) {
+      peer.conn.send('news')
+      await turn()
+      await peer.pass(100)
+      // The kernel takes one write and gets the next: nothing that would tell of the peer.
+      peer.stream.release(true)
+      await turn()
+      if (pings(peer) === answered) continue
+      answered = pings(peer)
+      await pong(peer)
+    }
+    assert.equal(peer.conn.state, 'open')
+    assert.ok(answered >= 5, `${answered} pings`)
+    peer.conn.terminate()
+  })
+
+  it('adds no ping to one that waits: a peer that sends and never reads makes nothing grow', async () => {
     const peer = peerWith()
     peer.stream.hold()
     peer.conn.send(Buffer.alloc(100 * KiB))
@@ -187,14 +220,14 @@ describe('the heartbeat', () => {
     assert.ok(peer.conn.bufferedAmount <= before + 20, `${peer.conn.bufferedAmount - before} bytes more`)
     peer.stream.release()
     await turn()
-    assert.equal(pings(peer), 0)
+    assert.equal(pings(peer), 1)
     // Now that it reads it is pinged again.
     await peer.pass(2000 + LATE)
-    assert.equal(pings(peer), 1)
+    assert.equal(pings(peer), 2)
     peer.conn.terminate()
   })
 
-  it('sends no ping behind what waits when both sides hold back', async () => {
+  it('adds no ping to one that waits when both sides hold back', async () => {
     const peer = peerWith({ limits: { maxQueuedMessages: 1 } })
     await peer.receiveTexts('a')
     peer.stream.hold()

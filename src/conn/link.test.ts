@@ -80,6 +80,23 @@ describe('sending', () => {
     peer.conn.terminate()
   })
 
+  it('has no room before no more than the mark waits', async () => {
+    const peer = new TestLink()
+    peer.stream.hold()
+    peer.conn.send(Buffer.alloc(600 * KiB))
+    const drained = peer.conn.drained()
+    for (let i = 0; i < 2; i++) {
+      await turn()
+      peer.stream.release(true)
+      assert.ok(peer.conn.bufferedAmount > 64 * KiB)
+      assert.equal(await isPending(drained), true)
+    }
+    peer.stream.release()
+    await drained
+    assert.equal(peer.conn.bufferedAmount, 0)
+    peer.conn.terminate()
+  })
+
   it('has room at once below the mark, or when what waits leaves with the turn', async () => {
     const peer = new TestLink()
     await peer.conn.drained()
@@ -133,6 +150,19 @@ describe('sending', () => {
       assert.throws(send, (error) => error instanceof UsageError && error.code === 'ERR_WS_INVALID_ARGUMENT')
     assert.deepEqual([peer.conn.bufferedAmount, peer.conn.stats.messagesSent], [0, 0])
     peer.conn.terminate()
+  })
+
+  it('ends the connection, and no other, when bytes have gone before they left', async () => {
+    const peers = [new TestLink(), new TestLink()]
+    const bytes = new Uint8Array(20 * KiB)
+    peers[0]?.conn.send(bytes)
+    peers[1]?.conn.send('fine')
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] })
+    const { error, by, code } = await (peers[0] as TestLink).conn.closed
+    assert.match((error as Error).message, /transferred/)
+    assert.deepEqual([by, code], ['local', 1006])
+    assert.deepEqual(peers[1]?.sent(), [`text ${hexOf('fine')}`])
+    peers[1]?.conn.terminate()
   })
 
   it('after the end drops and counts', async () => {

@@ -85,6 +85,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   #dropping = false
   /** Wheel time of the last write. */
   #wroteAt = 0
+  /** Where the heartbeat's last ping ends in all that is sent. */
+  #pingEnd = Number.NEGATIVE_INFINITY
   #error: Error | undefined
   #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
@@ -331,10 +333,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   /** Returns when to look again. */
   #ping(now: number): number {
-    // While earlier output waits to leave, a ping behind it would only make what waits grow.
-    if (!this.#protocol.output.held) {
+    // While the last ping waits to leave, another one behind it would only make what waits grow.
+    if (this.#outbox.left >= this.#pingEnd) {
       this.#roundTrips ??= new RoundTrips(this.#wheel)
       this.#protocol.sendPing(this.#roundTrips.next())
+      this.#pingEnd = this.#outbox.written + this.#protocol.output.pending
       this.#flushLater()
     }
     return this.#heartbeat.pinged(now, this.#outbox.left)
@@ -485,7 +488,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   #describeEnd(): CloseInfo {
     const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
     const sent = this.#closeLeft || this.#socket.writableFinished ? closeSent : undefined
-    const first = by === 'local' ? sent : by === 'remote' ? received : undefined
+    const first = by === 'local' ? closeSent : by === 'remote' ? received : undefined
     return {
       code: first?.code ?? CloseCode.Abnormal,
       reason: first?.reason ?? '',

@@ -7,18 +7,25 @@ import { Outbox } from './outbox.ts'
 /** Takes a write when it is told to. */
 class Sluggish extends Duplex {
   readonly writes: Buffer[] = []
+  /** How many writes it takes at once. */
+  eager = 0
   #done: (() => void) | undefined
 
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
     this.writes.push(chunk)
-    this.#done = done
+    this.#take(done)
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
     this.writes.push(...chunks.map(({ chunk }) => chunk))
-    this.#done = done
+    this.#take(done)
+  }
+
+  #take(done: () => void): void {
+    if (this.eager-- > 0) done()
+    else this.#done = done
   }
 
   async release(): Promise<void> {
@@ -66,6 +73,22 @@ describe('Outbox', () => {
     assert.equal(Buffer.concat(stream.writes).toString(), `first${'x'.repeat(1000)}`)
     await stream.release()
     assert.deepEqual([outbox.waiting, outbox.written, outbox.left], [0, 1005, 1005])
+  })
+
+  it('is not misled by the end of a write that was over long before', async () => {
+    const { stream, output, outbox } = setUp()
+    stream.eager = 1
+    for (const text of ['first', 'second']) {
+      send(output, text)
+      outbox.flush()
+    }
+    // The first one's end is told only now, while the second is under way.
+    await new Promise(setImmediate)
+    send(output, 'third')
+    outbox.flush()
+    assert.deepEqual(stream.writes.map(String), ['first', 'second'])
+    await stream.release()
+    assert.deepEqual(stream.writes.map(String), ['first', 'second', 'third'])
   })
 
   it('writes much in steps, so that its progress can be seen', async () => {

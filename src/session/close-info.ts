@@ -28,17 +28,20 @@ export interface ConnStats {
  * ```
  */
 export interface CloseInfo {
-  /** The code of the Close frame that came first; 1005 when that frame had none, 1006 when there was no Close frame. */
+  /**
+   * The code of the Close frame that came first, also of ours when it did not get through; 1005 when that frame had
+   * none, 1006 when there was no Close frame.
+   */
   readonly code: number
   /** The reason beside that code. */
   readonly reason: string
-  /** Whether both sides sent their Close frame. */
+  /** Whether both Close frames got through: the peer's was received, and ours has left. */
   readonly wasClean: boolean
   /** Who ended it: this side, the other side, or the network under both. */
   readonly by: 'local' | 'remote' | 'network'
   /** The peer's Close frame, if one came. */
   readonly received: CloseFrame | undefined
-  /** Our Close frame, if one was sent. */
+  /** Our Close frame, if it has left. */
   readonly sent: CloseFrame | undefined
   /** Why, if something went wrong: a protocol fault, a limit, a timeout, a socket error. */
   readonly error: Error | undefined

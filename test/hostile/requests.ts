@@ -151,7 +151,6 @@ const headerValues: readonly Row[] = [
     'a;b="',
     'a;b="c',
     'a;b="c\\',
-    'a;b;b',
     'a b',
     'a;b=c d',
     '"a"',
