@@ -97,7 +97,7 @@ describe('the demo', () => {
   function closing(path: string, code: number): Promise<CloseInfo> {
     return new Promise((resolve) => {
       const watch = (closedPath: string, info: CloseInfo): void => {
-        if (closedPath !== path || info.sent?.code !== code) return
+        if (closedPath !== path || info.code !== code) return
         watchers.delete(watch)
         resolve(info)
       }
