@@ -44,6 +44,7 @@ const entries: Readonly<
       'ConnStats',
       'Data',
       'DialOptions',
+      'DrainOptions',
       'ErrorCode',
       'Handler',
       'Limits',

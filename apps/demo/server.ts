@@ -2,7 +2,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { CloseCode, type CloseInfo, type ServerConn } from 'silverback'
+import type { CloseInfo, ServerConn } from 'silverback'
 import { chat } from './endpoints/chat.ts'
 import { echo } from './endpoints/echo.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
@@ -48,15 +48,13 @@ export async function createDemo(options: DemoOptions = {}): Promise<Demo> {
   }
 
   await listen(server, port, host)
-  const open = (): ServerConn[] => endpoints.flatMap(({ upgrader }) => [...upgrader.connections])
   return {
     url: urlOf(server, host),
     get connections() {
-      return open().length
+      return endpoints.reduce((count, { upgrader }) => count + upgrader.connections.size, 0)
     },
     close() {
-      for (const { upgrader } of endpoints) upgrader.refuseNew()
-      return drain(server, open, drainTimeout)
+      return stop(server, endpoints, drainTimeout)
     },
   }
 }
@@ -92,13 +90,10 @@ function urlOf(server: Server, host: string): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}/`
 }
 
-async function drain(server: Server, open: () => ServerConn[], timeout: number): Promise<void> {
+async function stop(server: Server, endpoints: readonly Endpoint[], timeout: number): Promise<void> {
   const stopped = new Promise<void>((resolve) => server.close(() => resolve()))
-  const cutOff = setTimeout(() => {
-    for (const conn of open()) conn.terminate()
-  }, timeout)
-  await Promise.all(open().map((conn) => conn.close(CloseCode.GoingAway, 'the server is shutting down')))
-  clearTimeout(cutOff)
+  const reason = 'the server is shutting down'
+  await Promise.all(endpoints.map(({ upgrader }) => upgrader.close({ reason, timeout })))
   // What is left is HTTP: browsers keep spare connections open, and would keep us waiting for requests that never come.
   server.closeAllConnections()
   await stopped

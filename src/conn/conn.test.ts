@@ -370,6 +370,16 @@ describe('a peer that does not read', () => {
     assert.equal(server.bufferedAmount, 0)
   })
 
+  it('is found dead, when it answered pings before', async () => {
+    await using pair = await connectedPair({ server: { limits: { pingInterval: 50, pongTimeout: 100 } } })
+    const { server, clientSocket } = pair
+    await until(() => server.stats.rtt !== undefined, 'a pong')
+    clientSocket.pause()
+    const { error, by, code } = await server.closed
+    assert.ok(error instanceof TimeoutError)
+    assert.deepEqual([error.phase, by, code], ['pong', 'local', 1006])
+  })
+
   it('and floods us with pings makes nothing grow', async () => {
     await using pair = await connectedPair({ server: { limits: { pingInterval: 0 } } })
     const { server, clientSocket } = pair

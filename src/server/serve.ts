@@ -3,16 +3,12 @@ import { createServer, type Server as HttpServer, type IncomingMessage, type Ser
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { checkNames } from '../conn/options.ts'
-import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import { resolveLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
-import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { checkDrain, type DrainOptions } from './drain.ts'
 import type { ServerConn } from './server-conn.ts'
 import { type Handler, Upgrader } from './upgrader.ts'
 import { type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
-
-/** The longest time that the runtime's timers take, 24.8 days. */
-const MAX_TIMEOUT = 2 ** 31 - 1
 
 /** Where and how {@link serve} listens, beside what an `Upgrader` takes. */
 export interface ServeOptions extends UpgraderOptions {
@@ -38,15 +34,9 @@ export interface Server extends AsyncDisposable {
    * Stops: no new connections, every connection gets a Close frame, and what has not ended in time is dropped, as is
    * all that a server of our own still does beside. Once begun, calling it again waits for the same end.
    *
-   * @param options - `code` default 1001, `reason` default none, `timeout` in milliseconds, default 5000; 0 waits for
-   * nobody
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming which of these is wrong; then nothing was closed
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming the option that is wrong; then nothing was closed
    */
-  close(options?: {
-    readonly code?: number | undefined
-    readonly reason?: string | undefined
-    readonly timeout?: number | undefined
-  }): Promise<void>
+  close(options?: DrainOptions): Promise<void>
 }
 
 /**
@@ -82,12 +72,11 @@ export async function serve(options: ServeOptions, handle: Handler): Promise<Ser
     get url() {
       return describeUrl(server, rest.path)
     },
-    async close({ code = CloseCode.GoingAway, reason = '', timeout = 5_000 } = {}) {
-      checkClose(code, reason, timeout)
+    async close(options = {}) {
+      checkDrain(options)
       closing ??= (async () => {
-        upgrader.refuseNew()
         const stopped = given === undefined ? stop(server) : undefined
-        await drain(upgrader.connections, code, reason, timeout)
+        await upgrader.close(options)
         if (given !== undefined) server.off('upgrade', onUpgrade)
         for (const socket of sockets) socket.destroy()
         await stopped
@@ -116,16 +105,6 @@ function checkOptions(options: ServeOptions): void {
     throw invalid('server must be a server of node:http or node:https')
   if (server !== undefined && tls !== undefined)
     throw invalid('tls: a server of your own brings its certificate itself')
-}
-
-function checkClose(code: number, reason: string, timeout: number): void {
-  const wrong = (message: string): UsageError =>
-    new UsageError('ERR_WS_INVALID_ARGUMENT', `close: ${message}`)
-  if (!isSendableCloseCode(code)) throw wrong(`the code ${String(code)} may not be sent`)
-  if (typeof reason !== 'string' || Buffer.byteLength(reason) > MAX_REASON_SIZE)
-    throw wrong(`the reason must be a string of at most ${MAX_REASON_SIZE} bytes of UTF-8`)
-  if (!Number.isInteger(timeout) || timeout < 0 || timeout > MAX_TIMEOUT)
-    throw wrong(`the timeout must be an integer from 0 to ${MAX_TIMEOUT}, not ${String(timeout)}`)
 }
 
 function invalid(message: string): UsageError {
@@ -175,25 +154,6 @@ function stop(server: HttpServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())
   })
-}
-
-/** Closes all connections and waits for them; drops those that take longer than `timeout`. */
-async function drain(
-  connections: ReadonlySet<ServerConn>,
-  code: number,
-  reason: string,
-  timeout: number,
-): Promise<void> {
-  const all = [...connections]
-  let timer: NodeJS.Timeout | undefined
-  const expired = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeout)
-  })
-  const ended = Promise.all(all.map((conn) => conn.close(code, reason)))
-  await Promise.race([ended, expired])
-  clearTimeout(timer)
-  for (const conn of connections) conn.terminate()
-  await ended
 }
 
 function describeUrl(server: HttpServer, path = '/'): string {

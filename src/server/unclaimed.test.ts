@@ -141,6 +141,61 @@ describe('several upgraders on one server', () => {
     await server.empty()
   })
 
+  describe('and requests that offer another protocol', () => {
+    const offer = (start: string, more = ''): string =>
+      `${start} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAM\r\n${more}\r\n`
+
+    it('give them back to HTTP where they want none of its paths', async () => {
+      const upgrader = new Upgrader({ path: '/ws' })
+      await using server = await TestServer.start((http) => {
+        http.on(
+          'upgrade',
+          upgrader.handler(() => {}),
+        )
+        http.on('request', (request, response) => {
+          response.setHeader('X-Method', request.method ?? '')
+          request.resume().on('end', () => response.end(`page ${request.url}`))
+        })
+      })
+      const page = await server.answer(offer('GET /page'))
+      assert.match(page, /^HTTP\/1\.1 200 OK\r\nX-Method: GET\r\n.*Connection: close\r\n/s)
+      assert.match(page, /page \/page/)
+      assert.match(await server.answer(offer('HEAD /page')), /^HTTP\/1\.1 200 OK\r\nX-Method: HEAD\r\n/)
+      assert.match(await server.answer(offer('GET /ws')), /^HTTP\/1\.1 426 /)
+      // With a body that nobody parses any more there is no request to give back.
+      assert.match(await server.answer(offer('POST /page', 'Content-Length: 1\r\n')), /^HTTP\/1\.1 404 /)
+    })
+
+    it('answer 404 where there is no HTTP', async () => {
+      const upgrader = new Upgrader({ path: '/ws' })
+      await using server = await TestServer.start((http) =>
+        http.on(
+          'upgrade',
+          upgrader.handler(() => {}),
+        ),
+      )
+      assert.match(await server.answer(offer('GET /page')), /^HTTP\/1\.1 404 /)
+    })
+  })
+
+  it('do not pile up listeners on a socket', async () => {
+    const warnings: unknown[] = []
+    const onWarning = (warning: unknown): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    await using server = await TestServer.start((http) => {
+      http.setMaxListeners(40)
+      for (let i = 0; i < 30; i++)
+        http.on(
+          'upgrade',
+          new Upgrader({ path: `/${i}` }).handler(() => {}),
+        )
+    })
+    assert.match(await server.answer(upgradeRequest('/none')), /^HTTP\/1\.1 404 /)
+    await setImmediate()
+    process.off('warning', onWarning)
+    assert.deepEqual(warnings, [])
+  })
+
   it('leave alone what a stranger on the server may want', async () => {
     const strange: string[] = []
     const { server, got } = await withUpgraders((http, listeners) => {

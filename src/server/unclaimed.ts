@@ -1,5 +1,7 @@
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { listHasToken } from '../wire/header-grammar.ts'
 import { reject } from './reject.ts'
 
 /** A listener for the `'upgrade'` event of a `node:http` or `node:https` server. */
@@ -8,6 +10,7 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 /** The part of a server that tells who else listens. */
 interface Emitter {
   listeners(event: string): unknown[]
+  emit(event: string, ...args: unknown[]): boolean
 }
 
 /** The upgrade listeners of this library. */
@@ -29,15 +32,34 @@ export function claim(request: IncomingMessage): boolean {
 
 /**
  * This upgrader does not want the request. All listeners of a server get it in the same turn: if none of them has
- * taken it by then, and none is a stranger who may still be thinking, it is answered with 404. Without an emitter
- * the upgrader was called by hand: then there is nobody but the caller to take it, in the same turn too.
+ * taken it by then, and none is a stranger who may still be thinking, it is answered with 404, or given back to HTTP
+ * when it never was about WebSocket. Without an emitter the upgrader was called by hand: then there is nobody but the
+ * caller to take it, in the same turn too.
  */
 export function leave(emitter: unknown, request: IncomingMessage, socket: Duplex): void {
-  socket.on('error', ignore)
+  // Each upgrader of a server comes by here; one listener is enough.
+  if (!socket.listeners('error').includes(ignore)) socket.on('error', ignore)
   if (hasStrangers(emitter)) return
   process.nextTick(() => {
-    if (claim(request)) reject(socket, 404)
+    if (claim(request) && !giveBack(emitter, request, socket)) reject(socket, 404)
   })
+}
+
+/**
+ * Node takes every request that names an upgrade for one, once somebody listens for upgrades. But curl and Java's
+ * client offer `h2c` with ordinary requests, and a server that does not speak that is to answer as if it had not been
+ * offered (RFC 9110 section 7.8). The connection ends with the answer, as its HTTP parser is gone.
+ */
+function giveBack(emitter: unknown, request: IncomingMessage, socket: Duplex): boolean {
+  if (!(socket instanceof Socket) || !isEmitter(emitter) || emitter.listeners('request').length === 0)
+    return false
+  const { upgrade, 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  if (listHasToken(upgrade, 'websocket') || length !== undefined || encoding !== undefined) return false
+  const response = new ServerResponse(request)
+  response.shouldKeepAlive = false
+  response.assignSocket(socket)
+  response.once('finish', () => socket.end())
+  return emitter.emit('request', request, response)
 }
 
 function hasStrangers(emitter: unknown): boolean {

@@ -179,17 +179,21 @@ describe('Upgrader, refusing', () => {
     assert.deepEqual([setup.reasons, setup.conns], [[], []])
   })
 
-  it('answers 503 once it is told to take no more', async () => {
+  it('closes its connections when it is closed, and answers 503 from then on', async () => {
     await using setup = await serving({ path: '/a' })
     const before = await upgraded(setup.server, upgradeRequest('/a'))
-    setup.upgrader.refuseNew()
+    await assert.rejects(setup.upgrader.close({ code: 1006 }), UsageError)
+    assert.equal(setup.conns[0]?.state, 'open')
+    const closed = setup.upgrader.close({ code: 1012, timeout: 5000 })
     assert.match(
       await setup.server.answer(upgradeRequest('/a')),
       /^HTTP\/1\.1 503 .*\r\n\r\nthe server is closing\n$/s,
     )
     assert.match(await setup.server.answer(upgradeRequest('/b')), /^HTTP\/1\.1 404 /)
     assert.deepEqual(setup.reasons, ['ERR_WS_SERVER_CLOSING'])
-    assert.equal(setup.conns[0]?.state, 'open')
+    before.write(frame({ opcode: 8, payload: Buffer.from([0x03, 0xf4]), mask }))
+    await closed
+    assert.deepEqual([(await setup.conns[0]?.closed)?.code, setup.upgrader.connections.size], [1012, 0])
     await before.destroy()
   })
 })

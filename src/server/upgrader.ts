@@ -11,6 +11,7 @@ import {
 } from '../protocol/server-handshake.ts'
 import { type CodeOf, HandshakeError, UsageError } from '../session/errors.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { checkDrain, type DrainOptions, drain } from './drain.ts'
 import { formatHeaders, reject } from './reject.ts'
 import type { ServerConn } from './server-conn.ts'
 import { claim, leave, register, type UpgradeListener } from './unclaimed.ts'
@@ -72,9 +73,30 @@ export class Upgrader {
     return this.#connections
   }
 
-  /** From now on requests are answered with 503. */
-  refuseNew(): void {
+  /**
+   * Answers requests with 503 from now on, closes the connections and waits for their ends. For an HTTP server of
+   * your own, which you close beside: `server.close()`.
+   *
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming the option that is wrong; then nothing was closed
+   *
+   * @example
+   * ```ts
+   * import { createServer } from 'node:http'
+   * import { Upgrader } from 'silverback'
+   *
+   * const upgrader = new Upgrader()
+   * const server = createServer()
+   * server.on('upgrade', upgrader.handler((conn) => void conn.send('hi')))
+   * process.once('SIGTERM', async () => {
+   *   server.close()
+   *   await upgrader.close({ reason: 'restarting' })
+   * })
+   * ```
+   */
+  async close(options: DrainOptions = {}): Promise<void> {
+    checkDrain(options)
     this.#closing = true
+    await drain(this.#connections, options)
   }
 
   /**
@@ -242,9 +264,15 @@ function headersOf(request: IncomingMessage): HandshakeHeaders {
 
 /** The path of a request target (RFC 7230 section 5.3): as it stands, not decoded. */
 function pathname(target: string): string {
-  if (!target.startsWith('/')) return URL.canParse(target) ? new URL(target).pathname : ''
-  const query = target.indexOf('?')
-  return query < 0 ? target : target.slice(0, query)
+  let path = target
+  if (!target.startsWith('/')) {
+    // The absolute form, as proxies get it.
+    const authority = /^https?:\/\//i.exec(target)?.[0].length ?? target.length
+    const start = target.indexOf('/', authority)
+    path = start < 0 ? '' : target.slice(start)
+  }
+  const query = path.indexOf('?')
+  return query < 0 ? path : path.slice(0, query)
 }
 
 function refusal(

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
+import { RawClient } from '../../test/raw-client.ts'
+import { Dialer } from '../client/dialer.ts'
+import { UsageError } from '../session/errors.ts'
+import { checkDrain, type DrainOptions, drain } from './drain.ts'
+import { serve } from './serve.ts'
+
+after(() => assertNoLeaks())
+
+describe('checkDrain', () => {
+  it('completes what is not given', () => {
+    assert.deepEqual(checkDrain({}), { code: 1001, reason: '', timeout: 5000 })
+    assert.deepEqual(checkDrain({ code: 4000, reason: 'x', timeout: 0 }), {
+      code: 4000,
+      reason: 'x',
+      timeout: 0,
+    })
+  })
+
+  const bad: [DrainOptions, RegExp][] = [
+    [{ code: 1005 }, /1005 may not be sent/],
+    [{ code: 999 }, /999 may not be sent/],
+    [{ reason: 'x'.repeat(124) }, /at most 123 bytes/],
+    [{ timeout: -1 }, /from 0 to 2147483647, not -1/],
+    [{ timeout: Number.POSITIVE_INFINITY }, /not Infinity/],
+  ]
+  for (const [options, message] of bad) {
+    it(`refuses ${JSON.stringify(options).slice(0, 40)}`, () => {
+      assert.throws(
+        () => checkDrain(options),
+        (error: unknown) => error instanceof UsageError && message.test(error.message),
+      )
+    })
+  }
+})
+
+describe('drain', () => {
+  it('closes all in order', async () => {
+    await using server = await serve({}, () => {})
+    const conns = await Promise.all([1, 2, 3].map(() => new Dialer().dial(server.url)))
+    await drain(server.connections, { code: 1012, reason: 'restart' })
+    assert.equal(server.connections.size, 0)
+    for (const conn of conns) {
+      const { received, wasClean } = await conn.closed
+      assert.deepEqual([received, wasClean], [{ code: 1012, reason: 'restart' }, true])
+    }
+  })
+
+  it('drops what does not answer in time, and nothing else', async () => {
+    await using server = await serve({}, () => {})
+    const polite = await new Dialer().dial(server.url)
+    const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
+    await drain(server.connections, { timeout: 100 })
+    assert.equal((await polite.closed).wasClean, true)
+    await mute.until(() => mute.closed, 'the end of the connection')
+  })
+})

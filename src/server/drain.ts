@@ -1,0 +1,48 @@
+import type { Conn } from '../conn/conn.ts'
+import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
+import { UsageError } from '../session/errors.ts'
+import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+
+/** How connections are closed when a server stops. */
+export interface DrainOptions {
+  /** The code of the Close frames. Default 1001, going away. */
+  readonly code?: number | undefined
+  /** The reason beside it. Default none. */
+  readonly reason?: string | undefined
+  /** Milliseconds after which what has not ended is dropped; 0 waits for nobody. Default 5000. */
+  readonly timeout?: number | undefined
+}
+
+/** The longest time that the runtime's timers take, 24.8 days. */
+const MAX_TIMEOUT = 2 ** 31 - 1
+
+/** @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming which of the options is wrong */
+export function checkDrain(
+  options: DrainOptions,
+): Required<{ [Name in keyof DrainOptions]: NonNullable<DrainOptions[Name]> }> {
+  const { code = CloseCode.GoingAway, reason = '', timeout = 5_000 } = options
+  if (!isSendableCloseCode(code)) throw wrong(`the code ${String(code)} may not be sent`)
+  if (typeof reason !== 'string' || Buffer.byteLength(reason) > MAX_REASON_SIZE)
+    throw wrong(`the reason must be a string of at most ${MAX_REASON_SIZE} bytes of UTF-8`)
+  if (!Number.isInteger(timeout) || timeout < 0 || timeout > MAX_TIMEOUT)
+    throw wrong(`the timeout must be an integer from 0 to ${MAX_TIMEOUT}, not ${String(timeout)}`)
+  return { code, reason, timeout }
+}
+
+/** Closes connections and waits for their ends; drops those that take too long. */
+export async function drain(connections: ReadonlySet<Conn>, options: DrainOptions): Promise<void> {
+  const { code, reason, timeout } = checkDrain(options)
+  let timer: NodeJS.Timeout | undefined
+  const expired = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeout)
+  })
+  const ended = Promise.all([...connections].map((conn) => conn.close(code, reason)))
+  await Promise.race([ended, expired])
+  clearTimeout(timer)
+  for (const conn of connections) conn.terminate()
+  await ended
+}
+
+function wrong(message: string): UsageError {
+  return new UsageError('ERR_WS_INVALID_ARGUMENT', `close: ${message}`)
+}
