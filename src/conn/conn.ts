@@ -11,6 +11,7 @@ import type { MessageListener, TextAs } from './inbox.ts'
 import { jsonMessages } from './json.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
+import { silent } from './silent.ts'
 
 /** What the opening handshake settled about a connection. */
 export interface ConnDetails {
@@ -157,8 +158,12 @@ export class Conn implements Session, AsyncDisposable {
    * console.log(await conn.read({ signal: AbortSignal.timeout(1_000) })) // hello
    * ```
    */
-  async read(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Data> {
-    const message = await this.#link.inbox.take('string', options.signal)
+  read(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Data> {
+    return silent(this.#read(options.signal))
+  }
+
+  async #read(signal: AbortSignal | undefined): Promise<Data> {
+    const message = await this.#link.inbox.take('string', signal)
     if (message === undefined) throw this.#link.closeError
     return message.data
   }

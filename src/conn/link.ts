@@ -19,6 +19,7 @@ import { Inbox, type InboxFlow } from './inbox.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
+import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
@@ -517,12 +518,6 @@ function own(bytes: Buffer, start: number, end: number): Buffer {
   const copy = Buffer.allocUnsafe(end - start)
   bytes.copy(copy, 0, start, end)
   return copy
-}
-
-/** Nobody need wait for a promise: its rejection alone must not end the process. */
-function silent<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => {})
-  return promise
 }
 
 function asError(error: unknown): Error {

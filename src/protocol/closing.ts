@@ -43,8 +43,3 @@ export const closedBy: { readonly [Event in ClosingEvent]: ClosedBy } = {
 export function nextClosingState(state: ClosingState, event: ClosingEvent): ClosingState {
   return closingTable[state][event] ?? state
 }
-
-/** Whether nothing more is expected from the peer, so that the transport may end. */
-export function isFinal(state: ClosingState): boolean {
-  return Object.keys(closingTable[state]).length === 0
-}

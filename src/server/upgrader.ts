@@ -267,9 +267,9 @@ function pathname(target: string): string {
   let path = target
   if (!target.startsWith('/')) {
     // The absolute form, as proxies get it.
-    const authority = /^https?:\/\//i.exec(target)?.[0].length ?? target.length
-    const start = target.indexOf('/', authority)
-    path = start < 0 ? '' : target.slice(start)
+    if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return ''
+    const start = target.indexOf('/', target.indexOf('//') + 2)
+    path = start < 0 ? '/' : target.slice(start)
   }
   const query = path.indexOf('?')
   return query < 0 ? path : path.slice(0, query)
