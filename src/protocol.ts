@@ -20,6 +20,12 @@ export {
   closingTable,
   nextClosingState,
 } from './protocol/closing.ts'
+export {
+  type CompressionOptions,
+  deflateExtension,
+  type ResolvedCompression,
+  resolveCompression,
+} from './protocol/deflate-negotiation.ts'
 export type { Extension, ExtensionFactory } from './protocol/extension.ts'
 export type { Fault, FaultCode } from './protocol/fault.ts'
 export { FrameDecoder, type FrameDecoderOptions, type FrameSink } from './protocol/frame-decoder.ts'

@@ -4,6 +4,7 @@ import { readCorpus } from './corpus.ts'
 import { expectedAnswers, receiveAll, renderAll } from './engine.ts'
 import { feedEveryWay } from './frames.ts'
 import {
+  checkDeflate,
   checkExtensions,
   checkRequest,
   checkResponse,
@@ -31,6 +32,7 @@ for (const [name, { kind, note, bytes }] of corpus) {
         }
       }
     } else if (kind === 'extensions') checkExtensions(bytes.toString())
+    else if (kind === 'deflate') checkDeflate(bytes, 1000)
     else {
       const input = JSON.parse(bytes.toString()) as HandshakeInput
       assert.equal(kind === 'request' ? typeof checkRequest(input) : typeof checkResponse(input), 'string')

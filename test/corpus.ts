@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What an input is for. */
-export type CorpusKind = 'frames' | 'request' | 'response' | 'extensions'
+export type CorpusKind = 'frames' | 'request' | 'response' | 'extensions' | 'deflate'
 
 /** One kept input. */
 export interface CorpusEntry {

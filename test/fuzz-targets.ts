@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { verifyResponse } from '../src/protocol/client-handshake.ts'
+import { Deflate } from '../src/protocol/deflate.ts'
 import type { Extension, ExtensionFactory } from '../src/protocol/extension.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { Protocol } from '../src/protocol/protocol.ts'
@@ -8,7 +9,7 @@ import { decideUpgrade } from '../src/protocol/server-handshake.ts'
 import { errorKinds } from '../src/session/errors.ts'
 import { formatExtension, isToken, parseExtensions } from '../src/wire/header-grammar.ts'
 import { expectedAnswers, fullLimits, receiveAll, renderAll } from './engine.ts'
-import { cut } from './frames.ts'
+import { cut, frame } from './frames.ts'
 import { decodeReference, type Role } from './reference.ts'
 
 /** The limits that streams are tried with: generous, narrow, and narrow in two ways. */
@@ -136,6 +137,49 @@ export const patternExtension: Extension = {
     if (payload.length * 2 > maxSize) return 'too large'
     return (payload[0] ?? 0) % 16 === 15 ? 'corrupt' : payload.map((byte) => byte ^ 0x20)
   },
+}
+
+function deflateWith(takeover: boolean, windowBits: number): Deflate {
+  const direction = { takeover, windowBits }
+  return new Deflate({ send: direction, receive: direction, threshold: 0, level: 1, memLevel: 8 })
+}
+
+const memoryless = deflateWith(false, 15)
+
+/**
+ * A compressed message through permessage-deflate, with and without what a connection remembers, alone and in frames:
+ * a message within the limit, or one of two documented words.
+ *
+ * @param wanted - what must come out, unless that is above the limit
+ */
+export function checkDeflate(payload: Buffer, maxSize: number, wanted?: Uint8Array): string {
+  const remembering = deflateWith(true, 9)
+  remembering.decode(memoryless.encode(Buffer.alloc(600, 'remembered ')) as Uint8Array, 600)
+  let outcome = ''
+  for (const deflate of [remembering, memoryless]) {
+    const decoded = deflate.decode(payload, maxSize)
+    outcome = typeof decoded === 'string' ? decoded : 'decoded'
+    if (decoded instanceof Uint8Array) assert.ok(decoded.length <= maxSize, `${decoded.length} > ${maxSize}`)
+    if (wanted === undefined) continue
+    if (wanted.length > maxSize) assert.equal(decoded, 'too large')
+    else assert.ok(decoded instanceof Uint8Array && Buffer.compare(decoded, wanted) === 0, outcome)
+  }
+  const half = payload.length >> 1
+  const limits = fullLimits({ maxMessageSize: maxSize, maxFrameSize: maxSize })
+  const [first, second] = [payload.subarray(0, half), payload.subarray(half)]
+  const fragments = [
+    frame({ opcode: 2, rsv: 4, fin: false, payload: first }),
+    frame({ opcode: 0, payload: second }),
+  ]
+  const { outcome: framed } = checkFrames(Buffer.concat(fragments), 'client', limits, [half], [memoryless])
+  if (framed === 'ERR_WS_FRAME_TOO_LARGE') return 'deflate: refused by its size'
+  const same: Record<string, string> = {
+    decoded: 'open, with messages',
+    corrupt: 'ERR_WS_EXTENSION_DATA',
+    'too large': 'ERR_WS_MESSAGE_TOO_LARGE',
+  }
+  if (framed !== 'ERR_WS_MESSAGE_TOO_LARGE') assert.equal(framed, same[outcome])
+  return `deflate: ${outcome}`
 }
 
 /** A request or an answer as a handshake sees it; the corpus keeps it as JSON. */

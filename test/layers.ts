@@ -28,9 +28,14 @@ const pureFolders: readonly string[] = ['wire', 'protocol', 'hub']
 const impureName =
   /(?<![\w$.#])(?:set(?:Timeout|Interval|Immediate)|performance|process|globalThis|randomBytes|Date\.now|new Date|Math\.random)(?![\w$])/g
 
-/** Built-in modules that compute and touch nothing; node:crypto is for the one hash of the handshake. */
+/** Built-in modules where they only compute: the one hash of the handshake, and zlib's synchronous functions. */
+const pureBuiltins: ReadonlyMap<string, string> = new Map([
+  ['node:crypto', 'src/wire/accept-key.ts'],
+  ['node:zlib', 'src/protocol/deflate.ts'],
+])
+
 function isPureBuiltin(path: string, specifier: string): boolean {
-  return specifier === 'node:buffer' || (specifier === 'node:crypto' && path === 'src/wire/accept-key.ts')
+  return specifier === 'node:buffer' || pureBuiltins.get(specifier) === path
 }
 
 /** The folder below src, or '' for an entry point. */

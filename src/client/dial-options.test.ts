@@ -29,6 +29,8 @@ describe('resolveDialOptions', () => {
       'tls',
       'signal',
       'onError',
+      'compression',
+      'extensions',
     ]
     for (const options of [{}, Object.fromEntries(names.map((name) => [name, undefined]))]) {
       const { onError, ...rest } = resolveDialOptions(options)
@@ -36,6 +38,7 @@ describe('resolveDialOptions', () => {
       assert.deepEqual(rest, {
         headers: {},
         subprotocols: [],
+        extensions: [],
         limits: defaultLimits,
         slow: 'close',
         tls: {},
@@ -54,7 +57,7 @@ describe('resolveDialOptions', () => {
       onError: () => {},
     } as const
     const { limits, ...rest } = resolveDialOptions({ ...options, limits: { maxMessageSize: 5 } })
-    assert.deepEqual(rest, options)
+    assert.deepEqual(rest, { ...options, extensions: [] })
     assert.deepEqual([limits.maxMessageSize, limits.maxFrameSize, limits.closeTimeout], [5, 5, 5_000])
   })
 

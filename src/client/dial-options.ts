@@ -1,13 +1,15 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import type { Conn } from '../conn/conn.ts'
+import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
 import type { SlowPolicy } from '../conn/link.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import type { ExtensionFactory } from '../protocol/extension.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
 
 /** How to connect, and how the connection behaves. */
-export interface DialOptions {
+export interface DialOptions extends ExtensionOptions {
   /** Further headers of the request, such as `authorization`; `host` may be set too. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** The subprotocols to offer, best first. Default: none. */
@@ -30,6 +32,7 @@ export interface DialOptions {
 export interface ResolvedDialOptions {
   readonly headers: Readonly<Record<string, string>>
   readonly subprotocols: readonly string[]
+  readonly extensions: readonly ExtensionFactory[]
   readonly limits: Limits
   readonly slow: SlowPolicy
   readonly tls: TlsOptions
@@ -46,6 +49,7 @@ const names = [
   'tls',
   'signal',
   'onError',
+  ...extensionOptionNames,
 ] as const
 
 /** The headers that the handshake itself writes. */
@@ -75,6 +79,7 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   return {
     headers,
     subprotocols,
+    extensions: resolveExtensions(options),
     limits: resolveLimits(
       handshakeTimeout === undefined ? options.limits : { ...options.limits, handshakeTimeout },
     ),

@@ -3,7 +3,12 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
-import { type ClientAcceptance, type ClientOffer, verifyResponse } from '../protocol/client-handshake.ts'
+import {
+  type ClientAcceptance,
+  type ClientDecision,
+  type ClientOffer,
+  verifyResponse,
+} from '../protocol/client-handshake.ts'
 import { HandshakeError } from '../session/errors.ts'
 import { formatKey } from '../wire/accept-key.ts'
 import { checkUrl, type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './dial-options.ts'
@@ -61,11 +66,18 @@ export async function dial(url: string | URL, options: DialOptions = {}): Promis
   const offer: ClientOffer = {
     key: formatKey(randomBytes(16)),
     subprotocols: resolved.subprotocols,
-    extensions: [],
+    extensions: resolved.extensions,
   }
   const { response, socket, head } = await requestUpgrade(target, offer, resolved)
   const { statusCode: status = 0, headers } = response
-  const decision = verifyResponse({ status, headers }, offer)
+  let decision: ClientDecision
+  try {
+    decision = verifyResponse({ status, headers }, offer)
+  } catch (error) {
+    // An extension of the application's threw.
+    socket.destroy()
+    throw error
+  }
   if (!decision.ok) {
     socket.destroy()
     throw new HandshakeError(decision.code, decision.message, { status, headers })

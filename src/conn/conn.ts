@@ -86,6 +86,34 @@ export class Conn implements Session, AsyncDisposable {
     return this.#link.limits.maxSendBuffer
   }
 
+  /**
+   * Whether messages sent from now on are compressed, where the handshake agreed on that. Set it to `false` around a
+   * secret that stands beside what others can choose: the length of a compressed message tells of its contents. What
+   * is received is not affected. Default true.
+   *
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when set to what is no boolean
+   *
+   * @example
+   * ```ts
+   * import { serve } from 'silverback'
+   * await using server = await serve({ compression: true }, (conn) => {
+   *   conn.compress = false
+   *   conn.sendJson({ token: 'secret' })
+   *   conn.compress = true
+   * })
+   * ```
+   */
+  get compress(): boolean {
+    return this.#link.compress
+  }
+
+  set compress(compress: boolean) {
+    if (typeof compress !== 'boolean') {
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `compress must be a boolean, not ${typeof compress}`)
+    }
+    this.#link.compress = compress
+  }
+
   /** The counters as they are now. */
   get stats(): ConnStats {
     return this.#link.stats

@@ -6,5 +6,11 @@ export function faultToError(fault: Fault): ProtocolError | LimitError {
   if (fault.limit !== undefined && errorKinds[fault.code] === 'LimitError') {
     return new LimitError(fault.code as CodeOf<'LimitError'>, fault.closeCode, fault.message, fault.limit)
   }
-  return new ProtocolError(fault.code as CodeOf<'ProtocolError'>, fault.closeCode, fault.message)
+  const { closeCode, message, cause } = fault
+  return new ProtocolError(
+    fault.code as CodeOf<'ProtocolError'>,
+    closeCode,
+    message,
+    cause === undefined ? undefined : { cause },
+  )
 }

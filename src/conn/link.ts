@@ -142,6 +142,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       messagesSent: this.#messagesSent,
       messagesDropped: this.#messagesDropped,
       rtt: this.#roundTrips?.last,
+      encoding: this.#protocol.encoding && { ...this.#protocol.encoding },
     }
   }
 
@@ -166,6 +167,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   }
 
   // --- sending
+
+  get compress(): boolean {
+    return this.#protocol.compress
+  }
+
+  set compress(compress: boolean) {
+    this.#protocol.compress = compress
+  }
 
   send(data: Sendable, type: MessageType | undefined): boolean {
     const message = checkSendable(data, type)
@@ -334,6 +343,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   /** Returns when to look again. */
   #ping(now: number): number {
+    this.#protocol.idle()
     // While the last ping waits to leave, another one behind it would only make what waits grow.
     if (this.#outbox.left >= this.#pingEnd) {
       this.#roundTrips ??= new RoundTrips(this.#wheel)

@@ -2,25 +2,50 @@ import type { ExtensionParams } from '../wire/header-grammar.ts'
 
 /**
  * One extension at work on one connection (RFC 6455 section 9). It owns reserved bits of the frame header and
- * transforms whole messages: `encode` before they are framed, `decode` after their fragments have been joined.
+ * transforms whole messages: `encode` before they are framed, `decode` after their fragments have been joined. What
+ * it makes of a message may be longer than `maxMessageSize` by an eighth.
+ *
+ * @example
+ * ```ts
+ * import type { Extension } from 'silverback'
+ *
+ * const turn = (payload: Uint8Array): Uint8Array => payload.map((byte) => byte ^ 0xff)
+ * const turning: Extension = { name: 'x-turning', rsv: 0x20, encode: turn, decode: turn }
+ * ```
  */
 export interface Extension {
   /** The registered name, such as `permessage-deflate`. */
   readonly name: string
   /** The reserved bits it owns, as they stand in the first header byte: 0x40 for RSV1, 0x20, 0x10. */
   readonly rsv: number
-  /** The message in its transformed form, or `undefined` to send it as it is (its bits then stay 0). */
+  /**
+   * Extensions of one variant encode a message alike, whatever was sent before: so a prepared message is encoded once
+   * for all of them. Absent where what is sent refers to earlier messages.
+   */
+  readonly variant?: string | undefined
+  /** Whether it does no more than save bytes: `conn.compress = false` then leaves it out. Default false. */
+  readonly compresses?: boolean | undefined
+  /**
+   * The message in its transformed form, or `undefined` to send it as it is (its bits then stay 0). The payload may
+   * be the caller's own: it is not changed, and not kept.
+   */
   encode(payload: Uint8Array): Uint8Array | undefined
   /**
    * The original message, or the reason why there is none: `too large` when it would be longer than `maxSize` bytes
-   * (an implementation stops there and holds no more), `corrupt` when the data is broken. Never throws.
+   * (an implementation stops there and holds no more), `corrupt` when the data is broken. What it throws counts as
+   * `corrupt` too.
    */
   decode(payload: Uint8Array, maxSize: number): Uint8Array | 'too large' | 'corrupt'
+  /** Called now and then while the peer is silent: what can be made again is to be released. */
+  idle?(): void
   /** Called once, when the connection has ended. */
   dispose?(): void
 }
 
-/** Negotiates one kind of extension in the opening handshake (RFC 6455 section 9.1) and makes it. */
+/**
+ * Negotiates one kind of extension in the opening handshake (RFC 6455 section 9.1) and makes it. Given to `serve`, an
+ * `Upgrader` or `dial` as one of `extensions`.
+ */
 export interface ExtensionFactory {
   readonly name: string
   /** Client: the parameters to offer, best first. */

@@ -15,6 +15,8 @@ export interface Fault {
   readonly message: string
   /** For a limit: its name in `limits`, what was asked for, and what is allowed. */
   readonly limit?: { readonly limit: string; readonly actual: number; readonly max: number }
+  /** What an extension of the application threw. */
+  readonly cause?: unknown
 }
 
 /** The peer broke a rule of framing: 1002. */

@@ -2,6 +2,7 @@ import { FIN, MAX_CONTROL_PAYLOAD, MAX_HEADER_SIZE, RSV } from '../wire/frame-he
 import { applyMask, rotateKey } from '../wire/mask.ts'
 import { isControl, isKnownOpcode, Opcode } from '../wire/opcode.ts'
 import { type Fault, protocolFault, sizeFault } from './fault.ts'
+import { encodedSize } from './limits.ts'
 
 /** Where a {@link FrameDecoder} delivers. Both methods get primitives: no object is made per frame. */
 export interface FrameSink {
@@ -53,6 +54,8 @@ export class FrameDecoder {
   #key = 0
   /** Whether a message is under way whose final fragment has not come. */
   #inMessage = false
+  /** Whether an extension has encoded this message. */
+  #encoded = false
   /** The bytes that the frames of this message have announced so far. */
   #messageLength = 0
   /** The beginning of a header that is split between chunks. */
@@ -159,11 +162,8 @@ export class FrameDecoder {
       }
     }
     if (!isControl(opcode)) {
-      if (length > this.#maxFrameSize)
-        return this.#fail(sizeFault('maxFrameSize', length, this.#maxFrameSize))
-      const total = length + (opcode === Opcode.Continuation ? this.#messageLength : 0)
-      if (total > this.#maxMessageSize)
-        return this.#fail(sizeFault('maxMessageSize', total, this.#maxMessageSize))
+      const fault = this.#checkSize(first, opcode, length)
+      if (fault !== undefined) return this.#fail(fault)
     }
     if (masked) {
       if (available < size + 4) return 0
@@ -194,10 +194,24 @@ export class FrameDecoder {
       : undefined
   }
 
+  #checkSize(first: number, opcode: number, length: number): Fault | undefined {
+    const isFirst = opcode !== Opcode.Continuation
+    const encoded = isFirst ? (first & RSV) !== 0 : this.#encoded
+    const total = isFirst ? length : length + this.#messageLength
+    const maxFrame = this.#maxFrameSize
+    const maxMessage = this.#maxMessageSize
+    if (length > (encoded ? encodedSize(maxFrame) : maxFrame))
+      return sizeFault('maxFrameSize', length, maxFrame)
+    if (total > (encoded ? encodedSize(maxMessage) : maxMessage))
+      return sizeFault('maxMessageSize', total, maxMessage)
+    return undefined
+  }
+
   #begin(first: number, opcode: number, length: number): void {
     const fin = first >= FIN
     if (!isControl(opcode)) {
       this.#inMessage = !fin
+      if (opcode !== Opcode.Continuation) this.#encoded = (first & RSV) !== 0
       this.#messageLength = fin ? 0 : length + (opcode === Opcode.Continuation ? this.#messageLength : 0)
     }
     this.#remaining = length

@@ -1,3 +1,4 @@
+import type { PreparedFrame } from '../session/prepared.ts'
 import { FIN, headerSize, writeHeader } from '../wire/frame-header.ts'
 import { applyMask } from '../wire/mask.ts'
 import { Opcode } from '../wire/opcode.ts'
@@ -56,6 +57,15 @@ export function encodeFrame(
   slab.set(payload, start)
   if (key !== undefined) applyMask(slab, start, end, key)
   output.advance(end)
+}
+
+/** One whole unmasked frame in a buffer of its own. */
+export function buildFrame(first: number, payload: Uint8Array): PreparedFrame {
+  const size = headerSize(payload.length, false)
+  const frame = Buffer.allocUnsafeSlow(size + payload.length)
+  writeHeader(frame, 0, first, payload.length, undefined)
+  frame.set(payload, size)
+  return { frame, payload: frame.subarray(size) }
 }
 
 /** Encodes a frame whose payload is ours: masked where it lies, and never copied. */

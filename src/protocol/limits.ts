@@ -31,6 +31,15 @@ export interface Limits {
   readonly closeTimeout: number
 }
 
+/**
+ * The most that a message of `max` bytes may be while an extension has it encoded. What cannot be compressed grows:
+ * zlib adds 5 bytes to each block that it stores, which is a few in 16 KiB at its usual setting, and 4 % at its
+ * thriftiest. The limit itself is applied to the message once it is decoded.
+ */
+export function encodedSize(max: number): number {
+  return max + Math.ceil(max / 8) + 64
+}
+
 const MiB = 1024 * 1024
 
 /** The limits in force where an option does not say otherwise. */

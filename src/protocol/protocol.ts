@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer'
-import type { CloseFrame } from '../session/close-info.ts'
+import type { CloseFrame, EncodingStats } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
-import type { Prepared } from '../session/prepared.ts'
+import type { Prepared, PreparedFrame } from '../session/prepared.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
-import { FIN, MAX_CONTROL_PAYLOAD } from '../wire/frame-header.ts'
+import { FIN, MAX_CONTROL_PAYLOAD, RSV } from '../wire/frame-header.ts'
 import { isControl, Opcode } from '../wire/opcode.ts'
 import { Utf8Validator } from '../wire/utf8.ts'
 import { Assembler } from './assembler.ts'
@@ -13,8 +13,8 @@ import { type ClosedBy, type ClosingEvent, type ClosingState, closedBy, nextClos
 import type { Extension } from './extension.ts'
 import { type Fault, payloadFault, protocolFault, sizeFault } from './fault.ts'
 import { FrameDecoder } from './frame-decoder.ts'
-import { encodeFrame, encodeText } from './frame-encoder.ts'
-import type { Limits } from './limits.ts'
+import { buildFrame, encodeFrame, encodeText } from './frame-encoder.ts'
+import { encodedSize, type Limits } from './limits.ts'
 import { Output, type SlabSource } from './output.ts'
 
 /** What an engine tells its owner, while `receive` runs. */
@@ -52,6 +52,9 @@ export interface ProtocolOptions {
    */
   readonly holdEnd?: boolean | undefined
 }
+
+/** What a prepared message is encoded by: empty for nothing, `undefined` where each connection encodes anew. */
+type Variant = string | undefined
 
 /** All bits set: nothing is known to be ASCII. */
 const HIGH_BITS = 0x80808080
@@ -105,6 +108,13 @@ export class Protocol {
   readonly #mask: (() => number) | undefined
   readonly #extensions: readonly Extension[]
   readonly #holdEnd: boolean
+  /** Whether the extensions that do no more than save bytes are applied to what is sent from now on. */
+  compress = true
+  /** The counters as they are now; `undefined` without extensions. */
+  readonly encoding: { -readonly [Name in keyof EncodingStats]: number } | undefined
+  /** What prepared messages are encoded by, with and without compression. */
+  readonly #variant: Variant
+  readonly #plainVariant: Variant
 
   // The frame being received.
   #opcode: number = Opcode.Continuation
@@ -136,7 +146,14 @@ export class Protocol {
     this.#mask = role === 'client' ? mask : undefined
     this.#extensions = extensions
     this.#holdEnd = holdEnd
-    this.#assembler = new Assembler(limits.maxMessageSize)
+    this.encoding =
+      extensions.length > 0
+        ? { plainSent: 0, encodedSent: 0, plainReceived: 0, encodedReceived: 0 }
+        : undefined
+    this.#variant = variantOf(extensions)
+    this.#plainVariant = variantOf(extensions.filter(({ compresses }) => compresses !== true))
+    const { maxMessageSize } = limits
+    this.#assembler = new Assembler(extensions.length > 0 ? encodedSize(maxMessageSize) : maxMessageSize)
     this.#decoder = new FrameDecoder(this, {
       masked: role === 'server',
       maxFrameSize: limits.maxFrameSize,
@@ -228,10 +245,15 @@ export class Protocol {
 
   /** Sends a message that was encoded once for many; `false` when the connection is closing. */
   sendPrepared(message: Prepared): boolean {
-    if (this.#mask !== undefined || this.#extensions.length > 0)
-      return this.sendBytes(message.type, message.payload)
+    const variant = this.compress ? this.#variant : this.#plainVariant
+    if (variant === undefined) return this.sendBytes(message.type, message.payload)
     if (this.closing !== 'open') return false
-    this.output.append(message.frame)
+    const { frame, payload } =
+      variant === '' ? message : message.encodedBy(variant, () => this.#prepare(message))
+    const first = frame[0] as number
+    this.#countSent(first, message.payload, payload)
+    if (this.#mask === undefined) this.output.append(frame)
+    else encodeFrame(this.output, first, payload, this.#mask())
     return true
   }
 
@@ -268,6 +290,11 @@ export class Protocol {
     this.#writeClose(encodeCloseReason(code, reason))
     this.#advance('sendClose')
     return true
+  }
+
+  /** The peer has been silent for a while: the extensions release what they can make again. */
+  idle(): void {
+    for (const extension of this.#extensions) extension.idle?.()
   }
 
   /** Releases what the extensions hold. */
@@ -336,33 +363,58 @@ export class Protocol {
 
   /** Undoes the extensions whose bits are set, the last one first. */
   #decode(payload: Uint8Array): Buffer | undefined {
+    const encodedLength = payload.length
+    let bits = this.#rsv
     for (let i = this.#extensions.length - 1; i >= 0; i--) {
       const extension = this.#extensions[i] as Extension
-      if ((this.#rsv & extension.rsv) === 0) continue
-      const decoded = extension.decode(payload, this.#maxMessageSize)
-      if (decoded === 'too large') {
-        this.#stop(sizeFault('maxMessageSize', this.#maxMessageSize + 1, this.#maxMessageSize))
-        return undefined
-      }
-      if (decoded === 'corrupt') {
-        this.#stop(payloadFault('ERR_WS_EXTENSION_DATA', `data that ${extension.name} cannot decode`))
+      if ((bits & extension.rsv) === 0) continue
+      bits &= ~extension.rsv
+      // What another extension has to decode in turn may be as long as it would be in a frame.
+      const maxSize = bits === 0 ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
+      const decoded = decodeBy(extension, payload, maxSize)
+      if (!(decoded instanceof Uint8Array)) {
+        this.#stop(decoded)
         return undefined
       }
       payload = decoded
+    }
+    if (this.encoding !== undefined) {
+      this.encoding.encodedReceived += encodedLength
+      this.encoding.plainReceived += payload.length
     }
     return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
   }
 
   #sendExtended(opcode: number, payload: Uint8Array): boolean {
+    const { first, encoded } = this.#encode(opcode, payload)
+    this.#countSent(first, payload, encoded)
+    encodeFrame(this.output, first, encoded, this.#mask?.())
+    return true
+  }
+
+  #countSent(first: number, payload: Uint8Array, encoded: Uint8Array): void {
+    if (this.encoding === undefined || (first & RSV) === 0) return
+    this.encoding.plainSent += payload.length
+    this.encoding.encodedSent += encoded.length
+  }
+
+  #prepare({ type, payload }: Prepared): PreparedFrame {
+    const { first, encoded } = this.#encode(type === 'text' ? Opcode.Text : Opcode.Binary, payload)
+    return buildFrame(first, encoded)
+  }
+
+  /** Applies the extensions, the first one first. */
+  #encode(opcode: number, payload: Uint8Array): { readonly first: number; readonly encoded: Uint8Array } {
     let first = FIN | opcode
+    let encoded = payload
     for (const extension of this.#extensions) {
-      const encoded = extension.encode(payload)
-      if (encoded === undefined) continue
-      payload = encoded
+      const skipped = !this.compress && extension.compresses === true
+      const transformed = skipped ? undefined : extension.encode(encoded)
+      if (transformed === undefined) continue
+      encoded = transformed
       first |= extension.rsv
     }
-    encodeFrame(this.output, first, payload, this.#mask?.())
-    return true
+    return { first, encoded }
   }
 
   #sendControl(opcode: number, payload: Uint8Array): boolean {
@@ -429,6 +481,25 @@ export class Protocol {
   #advance(event: ClosingEvent): void {
     if (this.closing === 'open') this.closedBy ??= closedBy[event]
     this.closing = nextClosingState(this.closing, event)
+  }
+}
+
+function variantOf(extensions: readonly Extension[]): Variant {
+  if (extensions.some(({ variant }) => variant === undefined)) return undefined
+  return extensions.map(({ name, variant }) => `${name} ${variant}`).join()
+}
+
+/** Extensions may be the application's: that one throws is no reason for the process to end. */
+function decodeBy(extension: Extension, payload: Uint8Array, maxSize: number): Uint8Array | Fault {
+  const fault = payloadFault('ERR_WS_EXTENSION_DATA', `data that ${extension.name} cannot decode`)
+  try {
+    const decoded = extension.decode(payload, maxSize)
+    if (decoded === 'corrupt') return fault
+    // The limit holds whatever an extension does.
+    const tooLarge = decoded === 'too large' || decoded.length > maxSize
+    return tooLarge ? sizeFault('maxMessageSize', maxSize + 1, maxSize) : decoded
+  } catch (cause) {
+    return { ...fault, cause }
   }
 }
 

@@ -114,7 +114,7 @@ describe('resolveUpgraderOptions, what is given', () => {
 describe('resolveUpgraderOptions, what is wrong', () => {
   const wrong: [options: Record<string, unknown>, message: RegExp][] = [
     [{ pth: '/' }, /^pth is not an option; the options are path, checkOrigin, subprotocols, limits/],
-    [{ compression: true }, /^compression is not an option/],
+    [{ compress: true }, /^compress is not an option/],
     ...['', 'ws', 'ws://x/', '/a?b', '/a?', '/a#b', '/a b', '/ä', '/a/../b', '/a\\b', '/{id}', 1, null].map(
       (path): [Record<string, unknown>, RegExp] => [{ path }, /^path must be as in a request/],
     ),

@@ -1,6 +1,8 @@
 import type { IncomingMessage } from 'node:http'
+import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
 import type { SlowPolicy } from '../conn/link.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import type { ExtensionFactory } from '../protocol/extension.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
@@ -17,7 +19,7 @@ export interface Rejection {
 }
 
 /** What an {@link Upgrader} accepts, and how its connections behave. */
-export interface UpgraderOptions {
+export interface UpgraderOptions extends ExtensionOptions {
   /**
    * Only requests for this path, exactly; others are left to the next upgrader. Written as it stands in a request,
    * so with `%20` for a space. Default: every path.
@@ -63,6 +65,7 @@ export interface ResolvedUpgraderOptions {
   readonly subprotocols: (
     request: IncomingMessage,
   ) => readonly string[] | ((offered: readonly string[]) => string | undefined)
+  readonly extensions: readonly ExtensionFactory[]
   readonly limits: Limits
   readonly slow: SlowPolicy
   readonly headers: (request: IncomingMessage) => Readonly<Record<string, string>>
@@ -80,6 +83,7 @@ export const upgraderOptionNames: readonly string[] = [
   'headers',
   'onReject',
   'onError',
+  ...extensionOptionNames,
 ]
 
 /** The headers that the handshake itself writes, and those of a body, which a 101 does not have. */
@@ -119,6 +123,7 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
       typeof subprotocols === 'function'
         ? (offered) => atOnce('subprotocols', subprotocols(offered, request))
         : subprotocols,
+    extensions: resolveExtensions(options),
     slow,
     limits: resolveLimits(options.limits),
     headers: (request) =>

@@ -169,7 +169,7 @@ export class Upgrader {
   }
 
   #decide(request: IncomingMessage, socket: Duplex): ServerDecision | ({ accepted: false } & Refusal) {
-    const { checkOrigin, subprotocols } = this.#options
+    const { checkOrigin, subprotocols, extensions } = this.#options
     // Ended by us: somebody has answered already, such as `reject` in another listener.
     if (!socket.writable) return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'the connection has ended')
     if (this.#closing) return refusal(503, 'ERR_WS_SERVER_CLOSING', 'the server is closing')
@@ -180,7 +180,11 @@ export class Upgrader {
     try {
       return decideUpgrade(
         { method: request.method ?? '', httpVersion: request.httpVersion, headers: headersOf(request) },
-        { checkOrigin: (origin) => checkOrigin(origin, request), subprotocols: subprotocols(request) },
+        {
+          checkOrigin: (origin) => checkOrigin(origin, request),
+          subprotocols: subprotocols(request),
+          extensions,
+        },
       )
     } catch (cause) {
       return { accepted: false, ...serverError(cause) }

@@ -14,6 +14,20 @@ export interface ConnStats {
   readonly messagesDropped: number
   /** The last measured round trip in milliseconds. */
   readonly rtt: number | undefined
+  /** What compression, or another extension, made of messages; `undefined` where none was negotiated. */
+  readonly encoding?: EncodingStats | undefined
+}
+
+/** Bytes of the messages that extensions encoded, before and after. Messages that were sent as they are do not count. */
+export interface EncodingStats {
+  /** Of messages sent, as they were given to `send`. */
+  readonly plainSent: number
+  /** Of the same messages as they were sent. */
+  readonly encodedSent: number
+  /** Of messages received, as they were delivered. */
+  readonly plainReceived: number
+  /** Of the same messages as they came. */
+  readonly encodedReceived: number
 }
 
 /**

@@ -4,6 +4,13 @@ import { Opcode } from '../wire/opcode.ts'
 import { UsageError } from './errors.ts'
 import type { MessageType } from './message.ts'
 
+/** A whole frame as a server sends it. */
+export interface PreparedFrame {
+  readonly frame: Uint8Array
+  /** The end of the frame. */
+  readonly payload: Uint8Array
+}
+
 /**
  * A message that is encoded once and can be sent on any number of connections. Made by {@link prepare}.
  *
@@ -14,13 +21,15 @@ import type { MessageType } from './message.ts'
  * console.log(news.type, news.byteLength) // text 12
  * ```
  */
-export class Prepared {
+export class Prepared implements PreparedFrame {
   /** As it will be sent. */
   readonly type: MessageType
   /** The whole frame as a server sends it. @internal */
   readonly frame: Uint8Array
   /** The payload: the end of the frame. @internal */
   readonly payload: Uint8Array
+  /** What extensions make of it, by their variant: each is made when it is first needed. */
+  #variants: Map<string, PreparedFrame> | undefined
 
   /** @internal */
   constructor(type: MessageType, frame: Uint8Array, payload: Uint8Array) {
@@ -32,6 +41,17 @@ export class Prepared {
   /** Bytes of the payload. */
   get byteLength(): number {
     return this.payload.length
+  }
+
+  /** What one variant of extensions makes of it, made at most once. @internal */
+  encodedBy(variant: string, make: () => PreparedFrame): PreparedFrame {
+    this.#variants ??= new Map()
+    let encoded = this.#variants.get(variant)
+    if (encoded === undefined) {
+      encoded = make()
+      this.#variants.set(variant, encoded)
+    }
+    return encoded
   }
 }
 

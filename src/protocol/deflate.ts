@@ -1,0 +1,161 @@
+import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from 'node:zlib'
+import { DeflateHistory } from './deflate-history.ts'
+import type { Extension } from './extension.ts'
+
+/** What both sides agreed on, for one direction. */
+export interface DeflateDirection {
+  /** Whether messages may refer back to those before them (RFC 7692 section 7.1.1). */
+  readonly takeover: boolean
+  /** The size of the LZ77 window as a power of two, 8 to 15 (RFC 7692 section 7.1.2). */
+  readonly windowBits: number
+}
+
+/** How one side of one connection compresses. */
+export interface DeflateSettings {
+  readonly send: DeflateDirection
+  readonly receive: DeflateDirection
+  /** Messages of fewer bytes are sent as they are. */
+  readonly threshold: number
+  /** zlib's effort, 0 to 9. */
+  readonly level: number
+  /** zlib's working memory while it compresses, 1 to 9. */
+  readonly memLevel: number
+}
+
+/** RSV1 as it stands in the first header byte (RFC 7692 section 6). */
+const RSV1 = 0x40
+
+/** How many bytes at the end of a sync flush are not sent (RFC 7692 section 7.2.1). */
+const FLUSH_SIZE = 4
+
+/**
+ * What is put behind a message to inflate it: first what the sender took away (RFC 7692 section 7.2.2), then an empty
+ * final block, which zlib reaches only when the message ends where a block ends. A message that was cut off is so
+ * found out, instead of being delivered as far as it goes.
+ */
+const TAIL: Buffer = Buffer.from([0x00, 0x00, 0xff, 0xff, 0x03, 0x00])
+
+const EMPTY: Buffer = Buffer.alloc(0)
+
+/** zlib cannot deflate into a window of 256 bytes: asked to, it silently takes the next one. */
+const SMALLEST_ZLIB_WINDOW = 9
+const LARGEST_WINDOW = 2 ** 15
+
+/** Output is made in pieces of at most this many bytes, and of less where less is to be expected. */
+const LARGEST_PIECE = 64 * 1024
+const SMALLEST_PIECE = 1024
+
+/** With takeover, messages of up to this many bytes are sent compressed even where that makes them a little longer. */
+const LONGEST_LESSON = 1024
+
+/** Beyond the first, one final block more in so many bytes is taken: each costs setting zlib up anew. */
+const BYTES_PER_FINAL_BLOCK = 1024
+const FREE_FINAL_BLOCKS = 8
+
+/**
+ * permessage-deflate at work (RFC 7692). Each message is one synchronous call of zlib, which sets up, works and frees:
+ * between messages a connection holds no compressor and no window, only the bytes that both sides agreed to remember.
+ */
+export class Deflate implements Extension {
+  readonly name = 'permessage-deflate'
+  readonly rsv = RSV1
+  readonly compresses = true
+  readonly variant: string | undefined
+  readonly #threshold: number
+  /** Messages of more bytes are sent as they are. */
+  readonly #longest: number
+  readonly #options: ZlibOptions
+  readonly #sent: DeflateHistory | undefined
+  readonly #received: DeflateHistory | undefined
+
+  constructor({ send, receive, threshold, level, memLevel }: DeflateSettings) {
+    const windowBits = Math.max(send.windowBits, SMALLEST_ZLIB_WINDOW)
+    this.#threshold = threshold
+    this.#options = { windowBits, level, memLevel, finishFlush: constants.Z_SYNC_FLUSH }
+    // A window smaller than zlib's is kept to all the same: in a message that fits it, no reference reaches beyond.
+    const exact = windowBits === send.windowBits
+    this.#longest = exact ? Number.POSITIVE_INFINITY : 2 ** send.windowBits
+    this.#sent = send.takeover && exact ? new DeflateHistory(2 ** send.windowBits) : undefined
+    this.#received = receive.takeover ? new DeflateHistory(2 ** receive.windowBits) : undefined
+    this.variant =
+      this.#sent === undefined ? `${send.windowBits} ${level} ${memLevel} ${threshold}` : undefined
+  }
+
+  encode(payload: Uint8Array): Uint8Array | undefined {
+    if (payload.length < this.#threshold || payload.length > this.#longest) return undefined
+    const history = this.#sent
+    const deflated = deflateRawSync(payload, {
+      ...this.#options,
+      ...dictionary(history),
+      chunkSize: pieceSize(payload.length),
+    })
+    const length = deflated.length - FLUSH_SIZE
+    // What does not get smaller is sent as it is: that saves the peer the work, and the history what it cannot use.
+    if (length >= payload.length && !this.#teaches(payload.length)) return undefined
+    history?.append(payload)
+    return deflated.subarray(0, length)
+  }
+
+  decode(payload: Uint8Array, maxSize: number): Uint8Array | 'too large' | 'corrupt' {
+    // A flush behind a flush gives nothing: so some peers write an empty message.
+    if (payload.length === 0) return EMPTY
+    try {
+      return this.#inflate(payload, maxSize)
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? 'too large' : 'corrupt'
+    }
+  }
+
+  /** What is sent next refers to nothing before: either side may always begin anew. */
+  idle(): void {
+    this.#sent?.clear()
+  }
+
+  dispose(): void {
+    this.#sent?.clear()
+    this.#received?.clear()
+  }
+
+  /** A first short message may not get smaller, but those like it will, once there is something to refer to. */
+  #teaches(length: number): boolean {
+    return this.#sent !== undefined && length > 0 && length <= LONGEST_LESSON
+  }
+
+  #inflate(payload: Uint8Array, maxSize: number): Buffer | 'too large' | 'corrupt' {
+    const input = Buffer.concat([payload, TAIL])
+    const parts: Buffer[] = []
+    let window = this.#received
+    let length = 0
+    let used = 0
+    // A final block ends the work of zlib, but not the message: more may follow (RFC 7692 section 7.2.1).
+    let finalBlocks = FREE_FINAL_BLOCKS + payload.length / BYTES_PER_FINAL_BLOCK
+    for (; finalBlocks > 0; finalBlocks--) {
+      const { buffer, engine } = inflateRawSync(input.subarray(used), {
+        ...dictionary(window),
+        info: true,
+        chunkSize: used === 0 ? pieceSize(4 * payload.length) : SMALLEST_PIECE,
+        // The library wants at least 1: what is then too much is seen below.
+        maxOutputLength: Math.max(1, maxSize - length),
+      }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } }
+      parts.push(buffer)
+      length += buffer.length
+      used += engine.bytesWritten
+      if (length > maxSize) return 'too large'
+      const complete = used >= payload.length
+      if (!complete) window ??= new DeflateHistory(LARGEST_WINDOW)
+      window?.append(buffer)
+      if (complete) return parts.length === 1 ? buffer : Buffer.concat(parts, length)
+    }
+    return 'corrupt'
+  }
+}
+
+/** zlib takes a dictionary of no bytes for a mistake. */
+function dictionary(history: DeflateHistory | undefined): { dictionary?: Buffer } {
+  const bytes = history?.bytes ?? EMPTY
+  return bytes.length === 0 ? {} : { dictionary: bytes }
+}
+
+function pieceSize(expected: number): number {
+  return Math.min(LARGEST_PIECE, Math.max(SMALLEST_PIECE, expected))
+}
