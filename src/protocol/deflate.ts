@@ -58,7 +58,7 @@ const FREE_FINAL_BLOCKS = 8
  */
 export class Deflate implements Extension {
   readonly name = 'permessage-deflate'
-  readonly rsv = RSV1
+  readonly rsv: number = RSV1
   readonly compresses = true
   readonly variant: string | undefined
   readonly #threshold: number
