@@ -41,7 +41,7 @@ export {
   type ServerHandshakeOptions,
   type ServerRefusal,
 } from './protocol/server-handshake.ts'
-export type { CloseFrame } from './session/close-info.ts'
+export type { CloseFrame, EncodingStats } from './session/close-info.ts'
 export type { ErrorCode } from './session/errors.ts'
 export type { MessageType } from './session/message.ts'
 export { Prepared, prepare } from './session/prepared.ts'

@@ -111,6 +111,7 @@ const entries: Readonly<
       'ClosingEvent',
       'ClosingState',
       'CompressionOptions',
+      'EncodingStats',
       'ErrorCode',
       'Extension',
       'ExtensionFactory',

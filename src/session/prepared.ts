@@ -21,7 +21,7 @@ export interface PreparedFrame {
  * console.log(news.type, news.byteLength) // text 12
  * ```
  */
-export class Prepared implements PreparedFrame {
+export class Prepared {
   /** As it will be sent. */
   readonly type: MessageType
   /** The whole frame as a server sends it. @internal */
