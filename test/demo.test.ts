@@ -9,7 +9,7 @@ import { after, afterEach, before, describe, test } from 'node:test'
 import { CloseCode, type CloseInfo, type Conn, dial } from 'silverback'
 import { BadUsage, parseOptions } from '../apps/demo/options.ts'
 import { createDemo, type Demo } from '../apps/demo/server.ts'
-import { killDemo, runDemo, startDemo } from './demo-process.ts'
+import { runDemo, startDemo } from './demo-process.ts'
 
 interface Answer {
   readonly status: number
@@ -437,7 +437,7 @@ describe('the demo from the command line', () => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     test(`${signal} sends 1001 and lets the process end by itself`, async (t) => {
       const demo = await startDemo()
-      t.after(() => killDemo(demo))
+      t.after(() => demo[Symbol.asyncDispose]())
       const conn = await dial(webSocketUrl(demo, '/ws'))
       conn.sendJson({ Num: 7 })
       assert.equal(await conn.read(), '{"Num":7}')
@@ -452,7 +452,7 @@ describe('the demo from the command line', () => {
 
   test('a signal that arrives twice in a moment counts once', async (t) => {
     const demo = await startDemo()
-    t.after(() => killDemo(demo))
+    t.after(() => demo[Symbol.asyncDispose]())
     const conn = await dial(webSocketUrl(demo, '/ws'))
     demo.child.kill('SIGINT')
     demo.child.kill('SIGTERM')
@@ -462,7 +462,7 @@ describe('the demo from the command line', () => {
 
   test('a second signal ends the process at once', async (t) => {
     const demo = await startDemo()
-    t.after(() => killDemo(demo))
+    t.after(() => demo[Symbol.asyncDispose]())
     const stubborn = await rawClient(demo, '/ws')
     t.after(() => stubborn.destroy())
     demo.child.kill('SIGTERM')
@@ -477,7 +477,7 @@ describe('the demo from the command line', () => {
 
   test("a peer's reason can't steer the terminal", async (t) => {
     const demo = await startDemo()
-    t.after(() => killDemo(demo))
+    t.after(() => demo[Symbol.asyncDispose]())
     const conn = await dial(webSocketUrl(demo, '/echo'))
     await conn.close(4000, 'red \u001b[31m alert \u009b')
     const [line] = await demo.output(/.*closed with.*/)

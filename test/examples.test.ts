@@ -9,12 +9,13 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { CloseCode, CloseError, type CloseInfo, type Conn, type Data, dial, HandshakeError } from 'silverback'
-import { endExamples, runExample, startServer } from './example-process.ts'
+import { runExample, startServer } from './example-process.ts'
 import { assertNoLeaks } from './leaks.ts'
+import { endPrograms } from './program.ts'
 import { filesBelow } from './repo.ts'
 
 after(async () => {
-  await endExamples()
+  await endPrograms()
   await assertNoLeaks()
 })
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { type CloseInfo, dial } from 'silverback'
-import { killDemo, startDemo } from '../../test/demo-process.ts'
+import { startDemo } from '../../test/demo-process.ts'
 import { contrastProblems } from './contrast.ts'
 import type { Tab } from './driver.ts'
 
@@ -168,9 +168,9 @@ async function refusedOrigin(stage: Stage): Promise<void> {
 
 async function killedServer(stage: Stage): Promise<void> {
   const demo = await startDemo()
-  stage.defer(() => killDemo(demo))
+  stage.defer(() => demo[Symbol.asyncDispose]())
   const tab = await connected(stage, demo.url)
-  await killDemo(demo)
+  await demo[Symbol.asyncDispose]()
   await closedWith(tab, /^1006 .* · not clean$/)
   await stage.picture(tab, 'killed-server')
 }
