@@ -18,7 +18,7 @@ describe('Heartbeat', () => {
 
   it('begins anew with every sign of life', () => {
     const beat = heartbeat()
-    beat.received(700, 0)
+    beat.alive(700)
     assert.equal(beat.judge(1000, 0, false), 700)
     beat.pinged(1700, 0)
     beat.alive(1900)
@@ -27,11 +27,12 @@ describe('Heartbeat', () => {
 
   it('gives a slow peer time for what lies before the ping, as much as the kernels may hold', () => {
     const beat = heartbeat()
-    beat.received(0, 10_000)
-    assert.equal(beat.pinged(1000, 10_000 + 16_000), 300 + 1000)
-    assert.equal(beat.judge(2299, 26_000, false), 1)
-    assert.equal(beat.judge(2300, 26_000, false), 'dead')
-    assert.equal(beat.patience(1e12), 300 + (4 * 1024 * 1024) / 16)
+    beat.answered(10_000)
+    beat.alive(900) // says nothing of what it has read
+    assert.equal(beat.pinged(1000, 10_000 + 64_000), 300 + 1000)
+    assert.equal(beat.judge(2299, 74_000, false), 1)
+    assert.equal(beat.judge(2300, 74_000, false), 'dead')
+    assert.equal(beat.patience(1e12), 300 + (4 * 1024 * 1024) / 64)
     assert.equal(beat.patience(0), 300)
   })
 

@@ -4,7 +4,7 @@ import type { Limits } from '../protocol/limits.ts'
 const MOST_IN_TRANSIT = 4 * 1024 * 1024
 
 /** The slowest peer that is waited for, in bytes per millisecond. */
-const SLOWEST_PEER = 16
+const SLOWEST_PEER = 64
 
 /**
  * Judges whether a peer lives, by the times of the wheel. Any received byte is a sign of life; a silent peer is pinged
@@ -17,8 +17,8 @@ export class Heartbeat {
   #heardAt: number
   /** When it was pinged since. */
   #pingedAt: number | undefined
-  /** What had left when a byte came last: the peer may have to read all that followed before it answers. */
-  #leftAtHeard = 0
+  /** How much of what we sent the peer has read for certain: all that went before a ping that it answered. */
+  #read = 0
 
   constructor({ pingInterval, pongTimeout }: Limits, now: number) {
     this.#pingInterval = pingInterval
@@ -26,13 +26,12 @@ export class Heartbeat {
     this.#heardAt = now
   }
 
-  /** Bytes came, after `left` bytes of ours had been sent. */
-  received(now: number, left: number): void {
-    this.#leftAtHeard = left
-    this.alive(now)
+  /** The peer answered a ping that ended at this place in all that we sent. */
+  answered(pingEnd: number): void {
+    this.#read = pingEnd
   }
 
-  /** Another sign of life, or of our own making: what was before says nothing any more. */
+  /** A sign of life; or what was before says nothing any more, by our own doing. */
   alive(now: number): void {
     this.#heardAt = now
     this.#pingedAt = undefined
@@ -64,7 +63,7 @@ export class Heartbeat {
 
   /** Milliseconds that a pinged peer is given: with the time that a slow one needs to read what lies before the ping. */
   patience(left: number): number {
-    const inTransit = Math.min(Math.max(0, left - this.#leftAtHeard), MOST_IN_TRANSIT)
+    const inTransit = Math.min(Math.max(0, left - this.#read), MOST_IN_TRANSIT)
     return this.#pongTimeout + Math.floor(inTransit / SLOWEST_PEER)
   }
 }

@@ -169,7 +169,7 @@ describe('the heartbeat', () => {
     await peer.pass(900)
     assert.equal(peer.conn.state, 'open')
     // What it took it may still have to read: a slow peer gets its time for that, and no more.
-    await peer.pass(2 * 1000 + (1000 * KiB) / 16 + 2 * LATE)
+    await peer.pass(2 * 1000 + (1000 * KiB) / 64 + 2 * LATE)
     await deadOf(peer)
   })
 

@@ -88,6 +88,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   #wroteAt = 0
   /** Where the heartbeat's last ping ends in all that is sent. */
   #pingEnd = Number.NEGATIVE_INFINITY
+  #pingNumber = 1
   #error: Error | undefined
   #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
@@ -254,7 +255,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     if (now - this.#wroteAt > 2 * TICK) this.#heartbeat.alive(now)
     // That may send a pong that was held up.
     this.#protocol.congested = this.#outbox.waiting > PONG_MARK
-    this.#closeLeft ||= this.#protocol.closeSent !== undefined && this.#outbox.waiting === 0
+    const { lost, waiting } = this.#outbox
+    this.#closeLeft ||= this.#protocol.closeSent !== undefined && waiting === 0 && !lost
     this.flush()
   }
 
@@ -280,7 +282,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   onPing(): void {}
 
   onPong(payload: Buffer): void {
-    this.#roundTrips?.onPong(payload)
+    const answered = this.#roundTrips?.onPong(payload)
+    if (answered !== undefined && answered >= this.#pingNumber) this.#heartbeat.answered(this.#pingEnd)
   }
 
   onClose(_frame: CloseFrame): void {
@@ -348,6 +351,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     if (this.#outbox.left >= this.#pingEnd) {
       this.#roundTrips ??= new RoundTrips(this.#wheel)
       this.#protocol.sendPing(this.#roundTrips.next())
+      this.#pingNumber = this.#roundTrips.latest
       this.#pingEnd = this.#outbox.written + this.#protocol.output.pending
       this.#flushLater()
     }
@@ -358,6 +362,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #attach(head: Buffer): void {
     const socket = this.#socket
+    // Else the stream would end with the peer's half, and what waits here with it. We end our half ourselves.
+    socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => this.#streamData(chunk))
     socket.on('end', () => this.#streamEnded())
     socket.on('error', (error: Error) => {
@@ -374,7 +380,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #streamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
-    this.#heartbeat.received(this.#wheel.time, this.#outbox.written)
+    this.#heartbeat.alive(this.#wheel.time)
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
     if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
@@ -384,12 +390,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #receive(chunk: Buffer): void {
     const { inbox } = this
-    const before = this.#messagesReceived
     this.#receiving = true
     const stop = this.#protocol.receive(chunk)
     if (this.#protocol.concluding) {
       // Who waits for messages by promise gets them behind this call: the answers still go before our Close frame.
-      if (inbox.listening || this.#messagesReceived === before) this.#protocol.conclude()
+      if (inbox.listening) this.#protocol.conclude()
       else setImmediate(() => this.#conclude())
     }
     this.#receiving = false
@@ -498,7 +503,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #describeEnd(): CloseInfo {
     const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
-    const sent = this.#closeLeft || this.#socket.writableFinished ? closeSent : undefined
+    const left = this.#closeLeft || (this.#socket.writableFinished && !this.#outbox.lost)
+    const sent = left ? closeSent : undefined
     const first = by === 'local' ? closeSent : by === 'remote' ? received : undefined
     return {
       code: first?.code ?? CloseCode.Abnormal,

@@ -129,11 +129,32 @@ describe('Outbox', () => {
     outbox.end(error)
   })
 
+  it('gives its memory back when a payload has gone before it was written', () => {
+    const stream = new Sluggish()
+    let lent = 0
+    const output = new Output({
+      acquire: (size) => {
+        lent++
+        return Buffer.alloc(size)
+      },
+      release: () => {
+        lent--
+      },
+    })
+    const outbox = new Outbox(stream, output, { onWritable() {} }, true)
+    const bytes = new Uint8Array(20_000)
+    send(output, 'head')
+    output.append(bytes)
+    structuredClone(bytes, { transfer: [bytes.buffer] })
+    assert.throws(() => outbox.flush(), /was transferred/)
+    assert.deepEqual([lent, stream.writes.length], [0, 0])
+  })
+
   it('drops what is left when the stream has ended', () => {
     const { stream, output, outbox } = setUp()
     stream.destroy()
     send(output, Buffer.alloc(300 * 1024))
     outbox.flush()
-    assert.deepEqual([stream.writes.length, outbox.waiting], [0, 0])
+    assert.deepEqual([stream.writes.length, outbox.waiting, outbox.lost], [0, 0, true])
   })
 })

@@ -32,6 +32,8 @@ export class Outbox {
   #waiters: Waiter[] | undefined
   /** Bytes given to the stream. */
   written = 0
+  /** The stream ended before all was written. */
+  lost = false
 
   constructor(stream: Duplex, output: Output, owner: OutboxOwner, recycles: boolean) {
     this.#stream = stream
@@ -66,10 +68,15 @@ export class Outbox {
     while (output.pending > 0 && !output.held) {
       // The stream may have ended under us: then there is nobody left to write to.
       const ended = stream.destroyed || stream.writableEnded
-      const bytes = output.take(ended ? undefined : LARGEST_WRITE)
-      if (ended) return output.recycle(true)
-      this.#write(bytes)
-      output.held = stream.writableLength > 0
+      try {
+        const bytes = output.take(ended ? undefined : LARGEST_WRITE)
+        if (ended) this.lost = true
+        else this.#write(bytes)
+      } catch (error) {
+        output.recycle(false)
+        throw error
+      }
+      output.held = !ended && stream.writableLength > 0
       output.recycle(!output.held && this.#recycles)
     }
   }

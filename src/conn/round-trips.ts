@@ -34,16 +34,25 @@ export class RoundTrips {
     return payload
   }
 
-  /** A pong answers its ping and all before it; one that nobody asked for means nothing. */
-  onPong(payload: Buffer): void {
-    if (payload.length !== 4) return
+  /**
+   * A pong answers its ping and all before it; one that nobody asked for means nothing. Returns the number of the ping
+   * that it answers.
+   */
+  onPong(payload: Buffer): number | undefined {
+    if (payload.length !== 4) return undefined
     const number = payload.readUInt32BE(0)
     const index = this.#outstanding.findIndex((ping) => ping.number === number)
-    if (index < 0) return
+    if (index < 0) return undefined
     const answered = this.#outstanding.splice(0, index + 1)
     const now = this.#clock.now()
     this.last = now - (answered[index] as Outstanding).sentAt
     for (const { settle, sentAt } of answered) settle?.(now - sentAt)
+    return number
+  }
+
+  /** The number of the latest ping. */
+  get latest(): number {
+    return this.#number
   }
 
   /** Nobody waits for this ping any more. */

@@ -150,6 +150,7 @@ describe('Output', () => {
       const bytes = new Uint8Array(5000)
       write(output, 'x')
       output.append(bytes)
+      output.append(new Uint8Array(5000))
       structuredClone(bytes, { transfer: [bytes.buffer] })
       assert.throws(() => output.take(limit), /was transferred before/)
     })

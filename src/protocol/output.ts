@@ -117,7 +117,7 @@ export class Output {
     const taken: Uint8Array[] = []
     for (let missing = limit; missing > 0; ) {
       const piece = pieces[0]
-      if (piece === undefined) throw new Error(GONE)
+      if (piece === undefined || piece.length === 0) throw new Error(GONE)
       if (piece.length > missing) {
         taken.push(piece.subarray(0, missing))
         pieces[0] = piece.subarray(missing)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { Duplex } from 'node:stream'
+import { EventEmitter, once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Duplex, Readable } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { assertNoLeaks } from '../../test/leaks.ts'
@@ -164,6 +164,53 @@ describe('several upgraders on one server', () => {
       assert.match(await server.answer(offer('GET /ws')), /^HTTP\/1\.1 426 /)
       // With a body that nobody parses any more there is no request to give back.
       assert.match(await server.answer(offer('POST /page', 'Content-Length: 1\r\n')), /^HTTP\/1\.1 404 /)
+    })
+
+    it('let a long answer stream, and keep nothing of a client that stays or goes', async () => {
+      const upgrader = new Upgrader({ path: '/ws' })
+      const gone: string[] = []
+      const polls = new EventEmitter()
+      const polled = once(polls, 'poll')
+      await using server = await TestServer.start((http) => {
+        http.on(
+          'upgrade',
+          upgrader.handler(() => {}),
+        )
+        http.on('request', (request, response) => {
+          if (request.url === '/poll') {
+            response.once('close', () => gone.push('/poll'))
+            polls.emit('poll')
+          } else Readable.from(Array.from({ length: 64 }, () => Buffer.alloc(65_536, 'x'))).pipe(response)
+        })
+      })
+      const answer = await server.answer(offer('GET /long'))
+      assert.equal(answer.match(/x{65536}/g)?.length, 64)
+      const waiting = server.client(offer('GET /poll'))
+      await polled
+      await waiting.destroy()
+      const staying = server.client(offer('GET /long'), { allowHalfOpen: true })
+      await staying.until(() => staying.ended, 'the answer')
+      await staying.destroy()
+      await server.empty()
+      assert.deepEqual(gone, ['/poll'])
+    })
+
+    it('end what comes behind a request that is still being answered: nothing could be said in order', async () => {
+      const upgrader = new Upgrader({ path: '/ws' })
+      const answers: ServerResponse[] = []
+      await using server = await TestServer.start((http) => {
+        http.on(
+          'upgrade',
+          upgrader.handler(() => assert.fail('upgraded')),
+        )
+        http.on('request', (_request, response) => answers.push(response))
+      })
+      const slow = 'GET /slow HTTP/1.1\r\nHost: a\r\n\r\n'
+      for (const next of [offer('GET /page'), upgradeRequest('/ws'), upgradeRequest('/none')]) {
+        assert.equal(await server.answer(slow + next), '')
+      }
+      assert.equal(answers.length, 3)
+      await server.empty()
     })
 
     it('answer 404 where there is no HTTP', async () => {

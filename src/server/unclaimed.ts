@@ -41,8 +41,19 @@ export function leave(emitter: unknown, request: IncomingMessage, socket: Duplex
   if (!socket.listeners('error').includes(ignore)) socket.on('error', ignore)
   if (hasStrangers(emitter)) return
   process.nextTick(() => {
-    if (claim(request) && !giveBack(emitter, request, socket)) reject(socket, 404)
+    if (!claim(request)) return
+    if (isAnswering(socket)) socket.destroy()
+    else if (!giveBack(emitter, request, socket)) reject(socket, 404)
   })
+}
+
+/**
+ * Whether an earlier request on the connection has not been answered yet: a client may send the upgrade behind it at
+ * once. Then nothing can be said in order any more. Node keeps the response there while it is being written; that is
+ * no public API, so where it is missing this says no.
+ */
+export function isAnswering(socket: Duplex): boolean {
+  return Boolean((socket as { readonly _httpMessage?: unknown })._httpMessage)
 }
 
 /**
@@ -58,7 +69,13 @@ function giveBack(emitter: unknown, request: IncomingMessage, socket: Duplex): b
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(socket)
-  response.once('finish', () => socket.end())
+  // What the HTTP server does for its responses, and has stopped doing for this socket.
+  socket.on('drain', () => response.emit('drain'))
+  socket.once('end', () => {
+    if (!response.writableEnded) socket.destroy()
+  })
+  response.once('finish', () => socket.destroySoon())
+  socket.resume()
   return emitter.emit('request', request, response)
 }
 

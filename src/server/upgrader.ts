@@ -14,7 +14,7 @@ import { CloseCode } from '../wire/close-code.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
 import { formatHeaders, reject } from './reject.ts'
 import type { ServerConn } from './server-conn.ts'
-import { claim, leave, register, type UpgradeListener } from './unclaimed.ts'
+import { claim, isAnswering, leave, register, type UpgradeListener } from './unclaimed.ts'
 import {
   type Rejection,
   type ResolvedUpgraderOptions,
@@ -172,6 +172,10 @@ export class Upgrader {
     const { checkOrigin, subprotocols, extensions } = this.#options
     // Ended by us: somebody has answered already, such as `reject` in another listener.
     if (!socket.writable) return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'the connection has ended')
+    if (isAnswering(socket)) {
+      socket.destroy()
+      return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'an earlier request on the connection was not answered yet')
+    }
     if (this.#closing) return refusal(503, 'ERR_WS_SERVER_CLOSING', 'the server is closing')
     if (!this.#matches(request)) return refusal(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
     if (request.rawHeaders.length > 2 * MAX_HEADERS) {
