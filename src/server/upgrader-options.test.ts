@@ -30,9 +30,9 @@ describe('resolveUpgraderOptions, defaults', () => {
   it('accepts every path, the same origin, no subprotocol, and adds no headers', () => {
     assert.equal(defaults.path, undefined)
     assert.equal(defaults.slow, 'close')
-    assert.equal(defaults.limits, defaultLimits)
+    assert.equal(defaults.limits(request, undefined), defaultLimits)
     assert.deepEqual(defaults.subprotocols(request), [])
-    assert.deepEqual(defaults.headers(request), {})
+    assert.deepEqual(defaults.headers(request, undefined), {})
     assert.equal(defaults.checkOrigin('https://example.com', request), true)
     assert.equal(defaults.checkOrigin('https://evil.example', request), false)
     assert.equal(defaults.onReject(rejection('ERR_WS_KEY'), request), undefined)
@@ -89,17 +89,18 @@ describe('resolveUpgraderOptions, what is given', () => {
     const select = resolved.subprotocols(request)
     assert.ok(typeof select === 'function')
     assert.equal(select(['one', 'two']), 'two')
-    assert.deepEqual(resolved.headers(request), { 'X-A': 'b' })
+    assert.deepEqual(resolved.headers(request, 'context'), { 'X-A': 'b' })
     assert.equal(resolved.onReject(refused, request), answer)
     resolved.onError(error, conn)
     assert.deepEqual(seen, [
       ['https://a.example', request],
       [['one', 'two'], request],
-      [request],
+      [request, 'context'],
       [refused, request],
       [error, conn],
     ])
-    assert.deepEqual([resolved.limits.maxMessageSize, resolved.limits.maxFrameSize], [5, 5])
+    const { maxMessageSize, maxFrameSize } = resolved.limits(request, undefined)
+    assert.deepEqual([maxMessageSize, maxFrameSize], [5, 5])
     assert.equal(resolved.slow, 'skip')
   })
 
@@ -176,7 +177,7 @@ describe('resolveUpgraderOptions, what is wrong', () => {
       [{ a: 1 }, /^headers: the value of a/],
     ] as const) {
       const resolved = resolveUpgraderOptions({ headers: () => headers as never })
-      throwsNaming(() => resolved.headers(request), message)
+      throwsNaming(() => resolved.headers(request, 'context'), message)
     }
   })
 
@@ -194,7 +195,7 @@ describe('resolveUpgraderOptions, what is wrong', () => {
     assert.ok(typeof select === 'function')
     throwsNaming(() => resolved.checkOrigin(undefined, request), /^checkOrigin must answer at once/)
     throwsNaming(() => select(['a']), /^subprotocols must answer at once/)
-    throwsNaming(() => resolved.headers(request), /^headers must answer at once/)
+    throwsNaming(() => resolved.headers(request, 'context'), /^headers must answer at once/)
     throwsNaming(() => resolved.onReject(rejection('ERR_WS_KEY'), request), /^onReject must answer at once/)
   })
 })
