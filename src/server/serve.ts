@@ -31,7 +31,7 @@ export type RequiresAuthorize<Context> = unknown extends Context
 
 /** A WebSocket server. */
 export interface Server<Subprotocol extends string = string, Context = unknown> extends AsyncDisposable {
-  /** Where clients connect to, such as `ws://127.0.0.1:8080/chat`. */
+  /** Where clients connect to, such as `ws://127.0.0.1:8080/chat`; with `/` where `path` is a function. */
   readonly url: string
   /** The connections that have not ended. */
   readonly connections: ReadonlySet<ServerConn<Subprotocol, Context>>
@@ -85,7 +85,7 @@ export async function serve<Subprotocol extends string = string, Context = unkno
       return upgrader.stats
     },
     get url() {
-      return describeUrl(server, rest.path)
+      return describeUrl(server, typeof rest.path === 'string' ? rest.path : '/')
     },
     async close(options = {}) {
       checkDrain(options)
@@ -170,7 +170,7 @@ function stop(server: HttpServer): Promise<void> {
   })
 }
 
-function describeUrl(server: HttpServer, path = '/'): string {
+function describeUrl(server: HttpServer, path: string): string {
   const address = server.address() as AddressInfo | string | null
   if (address === null) return ''
   if (typeof address === 'string') return `ws+unix:${address}:${path}`

@@ -345,6 +345,48 @@ describe('several upgraders on one server', () => {
     })
   })
 
+  it('may choose their requests by a function of the path', async () => {
+    const got: (string | undefined)[] = []
+    await using server = await TestServer.start((http) => {
+      const rooms = new Upgrader({ path: (path) => /^\/rooms\/\d+$/.test(path) })
+      http.on(
+        'upgrade',
+        rooms.handler((conn) => void got.push(conn.request.url)),
+      )
+      const news = new Upgrader({ path: '/news' })
+      http.on(
+        'upgrade',
+        news.handler(() => void got.push('news')),
+      )
+    })
+    for (const path of ['/rooms/7?x=/news', '/news', '/rooms/12']) {
+      const client = server.client(upgradeRequest(path))
+      await client.until(() => client.status === 101, path)
+    }
+    assert.deepEqual(got, ['/rooms/7?x=/news', 'news', '/rooms/12'])
+    for (const path of ['/rooms/', '/rooms/x', '*'])
+      assert.match(await server.answer(upgradeRequest(path)), /^HTTP\/1\.1 404 /)
+  })
+
+  it('answer 500, once, where that function fails, and no other upgrader is asked to', async () => {
+    const reasons: unknown[] = []
+    await using server = await TestServer.start((http) => {
+      const broken = new Upgrader({
+        path: () => assert.fail('boom'),
+        onReject: ({ reason }) => void reasons.push(reason.code, String(reason.cause)) as undefined,
+      })
+      for (const upgrader of [broken, broken, new Upgrader()])
+        http.on(
+          'upgrade',
+          upgrader.handler(() => assert.fail('taken')),
+        )
+    })
+    const answer = await server.answer(upgradeRequest('/'))
+    assert.match(answer, /^HTTP\/1\.1 500 .*\r\n\r\nthe server could not answer the request\n$/s)
+    assert.equal(answer.split('HTTP/1.1').length, 2)
+    assert.deepEqual(reasons, ['ERR_WS_SERVER', 'AssertionError [ERR_ASSERTION]: boom'])
+  })
+
   it('do not pile up listeners on a socket', async () => {
     const warnings: unknown[] = []
     const onWarning = (warning: unknown): void => void warnings.push(warning)

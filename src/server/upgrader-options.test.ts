@@ -33,7 +33,7 @@ describe('resolveUpgraderOptions, defaults', () => {
   const defaults = resolveUpgraderOptions({})
 
   it('accepts every path, the same origin, no subprotocol, and adds no headers', () => {
-    assert.equal(defaults.path, undefined)
+    assert.equal(defaults.matches('/any', request), true)
     assert.equal(defaults.slow, 'close')
     assert.equal(defaults.limits(request, undefined), defaultLimits)
     assert.deepEqual(defaults.subprotocols(request), [])
@@ -100,7 +100,8 @@ describe('resolveUpgraderOptions, what is given', () => {
     })
     const refused = rejection('ERR_WS_KEY')
     const error = new Error('x')
-    assert.equal(resolved.path, "/a%20b/~!$&'()*+,;=:@")
+    assert.equal(resolved.matches("/a%20b/~!$&'()*+,;=:@", request), true)
+    assert.equal(resolved.matches('/a b', request), false)
     assert.equal(resolved.checkOrigin('https://a.example', request), true)
     const select = resolved.subprotocols(request)
     assert.ok(typeof select === 'function')
@@ -120,6 +121,20 @@ describe('resolveUpgraderOptions, what is given', () => {
     assert.equal(resolved.slow, 'skip')
   })
 
+  it('takes a function for a path, whose answer is true', () => {
+    const seen: unknown[] = []
+    for (const answer of [true, false, undefined, 1, 'yes']) {
+      const { matches } = resolveUpgraderOptions({
+        path: (...given) => {
+          seen.push(given)
+          return answer as boolean
+        },
+      })
+      assert.equal(matches('/rooms/7', request), answer === true)
+    }
+    assert.deepEqual(seen[0], ['/rooms/7', request])
+  })
+
   it('passes an origin only by the answer true', () => {
     for (const answer of [false, undefined, null, 0, 1, 'yes', {}]) {
       const { checkOrigin } = resolveUpgraderOptions({ checkOrigin: () => answer as boolean })
@@ -130,7 +145,10 @@ describe('resolveUpgraderOptions, what is given', () => {
 
 describe('resolveUpgraderOptions, what is wrong', () => {
   const wrong: [options: Record<string, unknown>, message: RegExp][] = [
-    [{ pth: '/' }, /^pth is not an option; the options are path, checkOrigin, subprotocols, authorize, limits/],
+    [
+      { pth: '/' },
+      /^pth is not an option; the options are path, checkOrigin, subprotocols, authorize, limits/,
+    ],
     [{ compress: true }, /^compress is not an option/],
     ...['', 'ws', 'ws://x/', '/a?b', '/a?', '/a#b', '/a b', '/ä', '/a/../b', '/a\\b', '/{id}', 1, null].map(
       (path): [Record<string, unknown>, RegExp] => [{ path }, /^path must be as in a request/],
@@ -222,12 +240,14 @@ describe('resolveUpgraderOptions, what is wrong', () => {
     }
     const resolved = resolveUpgraderOptions({
       checkOrigin: late as never,
+      path: late as never,
       subprotocols: late as never,
       headers: late as never,
       limits: late as never,
       addressOf: late as never,
       onReject: late as never,
     })
+    throwsNaming(() => resolved.matches('/', request), /^path must answer at once/)
     throwsNaming(() => resolved.limits(request, undefined), /^limits must answer at once/)
     throwsNaming(() => resolved.addressOf(request), /^addressOf must answer at once/)
     const select = resolved.subprotocols(request)

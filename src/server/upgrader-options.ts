@@ -30,9 +30,10 @@ export interface UpgraderOptions<Subprotocol extends string = string, Context = 
   extends ExtensionOptions {
   /**
    * Only requests for this path, exactly; others are left to the next upgrader. Written as it stands in a request,
-   * so with `%20` for a space. Default: every path.
+   * so with `%20` for a space. Or a function that says of a path, without its query, whether it is this upgrader's.
+   * Default: every path.
    */
-  readonly path?: string | undefined
+  readonly path?: string | ((path: string, request: IncomingMessage) => boolean) | undefined
   /** Whether pages of an origin may connect. Default {@link sameOrigin}. Refused: 403. */
   readonly checkOrigin?: OriginCheck | undefined
   /**
@@ -107,7 +108,7 @@ export interface UpgraderOptions<Subprotocol extends string = string, Context = 
 
 /** The options, checked and complete. */
 export interface ResolvedUpgraderOptions extends ConnectionLimitsOptions {
-  readonly path: string | undefined
+  readonly matches: (path: string, request: IncomingMessage) => boolean
   readonly checkOrigin: OriginCheck
   readonly subprotocols: (
     request: IncomingMessage,
@@ -161,7 +162,7 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
   const { path, checkOrigin = sameOrigin, subprotocols = [], slow = 'close', headers = {} } = options
   const { limits, maxConnections, maxConnectionsPerAddress, maxLifetime, lifetimeJitter = 0.1 } = options
   const { addressOf = noAddress, onReject = reportOwnFailure } = options
-  if (path !== undefined && !isPath(path)) {
+  if (path !== undefined && typeof path !== 'function' && !isPath(path)) {
     throw invalid(
       `path must be as in a request, beginning with / and without a query, not ${JSON.stringify(path)}`,
     )
@@ -182,7 +183,7 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
     throw invalid(`lifetimeJitter must be a number from 0 to 1, not ${String(lifetimeJitter)}`)
   const fixed = typeof limits === 'function' ? defaultLimits : resolveLimits(limits)
   return {
-    path,
+    matches: matcher(path),
     authorize: options.authorize,
     handshakeTimeout: handshakeTimeoutOf(options),
     maxConnections,
@@ -236,6 +237,12 @@ function checkAddress(address: string | undefined): string | undefined {
 function checkLimits(limits: Partial<Limits>): Limits {
   if (limits === undefined) throw invalid('limits must return an object')
   return resolveLimits(limits)
+}
+
+function matcher(path: UpgraderOptions['path']): ResolvedUpgraderOptions['matches'] {
+  if (path === undefined) return () => true
+  if (typeof path === 'string') return (given) => given === path
+  return (given, request) => atOnce('path', path(given, request)) === true
 }
 
 /** Whether requests can have this path: clients write it as a URL has it. */

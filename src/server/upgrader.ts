@@ -143,7 +143,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   ): Promise<ServerConn<Subprotocol, Context>> {
     if (!claim(request))
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'upgrade: this request has been taken before')
-    const { conn } = await this.#take(request, socket, head)
+    const { conn } = await this.#take(request, socket, head, this.#unmatched(request))
     return conn
   }
 
@@ -160,8 +160,9 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the handler must be a function, not ${typeof handle}`)
     const upgrader = this
     function onUpgrade(this: unknown, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-      if (!upgrader.#matches(request)) return leave(this, request, socket)
-      if (claim(request)) upgrader.#accept(handle, request, socket, head)
+      const unmatched = upgrader.#unmatched(request)
+      if (unmatched?.code === 'ERR_WS_PATH') return leave(this, request, socket)
+      if (claim(request)) upgrader.#accept(handle, request, socket, head, unmatched)
     }
     register(onUpgrade)
     return onUpgrade
@@ -172,10 +173,11 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
+    unmatched: Denial | undefined,
   ): void {
     let taken: Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>>
     try {
-      taken = this.#take(request, socket, head)
+      taken = this.#take(request, socket, head, unmatched)
     } catch {
       // Refused: the client has its answer, and `onReject` has heard of it.
       return
@@ -207,8 +209,9 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     request: IncomingMessage,
     socket: Duplex,
     head: Buffer,
+    unmatched: Denial | undefined,
   ): Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>> {
-    const place = this.#admit(request, socket)
+    const place = this.#admit(request, socket, unmatched)
     if (place?.accepted === false) throw this.#refuse(request, socket, place)
     const decision = this.#decide(request)
     if (!decision.accepted) {
@@ -223,7 +226,11 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   }
 
   /** What can be told without a look at the handshake: a place for the connection, if places are counted. */
-  #admit(request: IncomingMessage, socket: Duplex): Place | Denial | undefined {
+  #admit(
+    request: IncomingMessage,
+    socket: Duplex,
+    unmatched: Denial | undefined,
+  ): Place | Denial | undefined {
     // Ended by us: somebody has answered already, such as `reject` in another listener.
     if (!socket.writable) return endedDenial()
     if (isAnswering(socket)) {
@@ -231,7 +238,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       return deny(400, 'ERR_WS_SOCKET_CLOSED', 'an earlier request on the connection was not answered yet')
     }
     if (this.#closing) return closingDenial()
-    if (!this.#matches(request)) return deny(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
+    if (unmatched !== undefined) return unmatched
     if (request.rawHeaders.length > 2 * MAX_HEADERS)
       return deny(431, 'ERR_WS_HEADER_LIMIT', `more than ${MAX_HEADERS} header fields`)
     try {
@@ -380,9 +387,14 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     }
   }
 
-  #matches(request: IncomingMessage): boolean {
-    const { path } = this.#options
-    return path === undefined || pathname(request.url ?? '') === path
+  /** Why a request is none of this upgrader's: it has another path, or the option `path` failed. */
+  #unmatched(request: IncomingMessage): Denial | undefined {
+    try {
+      const matches = this.#options.matches(pathname(request.url ?? ''), request)
+      return matches ? undefined : deny(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
+    } catch (cause) {
+      return serverError(cause)
+    }
   }
 
   async #report(error: unknown, conn: ServerConn): Promise<void> {
