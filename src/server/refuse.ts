@@ -10,6 +10,8 @@ export class Refusal {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** Nothing that merely looks like a refusal is one, also for the compiler. */
+  declare protected readonly refuses: true
 
   /** @internal */
   constructor(status: number, headers: Readonly<Record<string, string>>, body: string) {

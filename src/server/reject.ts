@@ -21,8 +21,9 @@ const LINGER = 2_000
 const framing = new Set(['connection', 'content-length', 'transfer-encoding'])
 
 /**
- * Answers an upgrade request with an HTTP response other than 101, and ends the connection: for checks of your own
- * before the handshake, such as authentication. Nothing is written on a connection that has ended or been answered.
+ * Answers an upgrade request with an HTTP response other than 101, and ends the connection: for `'upgrade'` listeners
+ * of your own. (The option `authorize` is for authentication, and has `refuse`.) Nothing is written on a connection
+ * that has ended or been answered.
  *
  * @param status - 300 to 599
  * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header name that is none, or a body that is no text

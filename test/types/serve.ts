@@ -87,6 +87,11 @@ export async function contexts(): Promise<void> {
     (conn) => same<typeof conn.context, User>(true),
   )
 
+  // What looks like a refusal is a context like any other.
+  await serve({ authorize: () => ({ status: 200, headers: {}, body: '' }) }, (conn) => {
+    same<typeof conn.context, { status: number; headers: Record<never, never>; body: string }>(true)
+  })
+
   const authorize: Authorize<User> = (request) => findUser(request.url)
   const options = { authorize, subprotocols: ['a'] } as const
   await serve(options, (conn) => {
