@@ -226,8 +226,14 @@ describe('the packed package', { timeout: 120_000 }, () => {
     const manifest = JSON.parse(
       await readFile(join(project, 'node_modules/silverback/package.json'), 'utf8'),
     ) as Record<string, unknown>
-    for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies'])
-      assert.equal(manifest[kind], undefined, kind)
+    for (const kind of ['dependencies', 'optionalDependencies']) assert.equal(manifest[kind], undefined, kind)
+    // What only some need is theirs to install.
+    const { peerDependencies = {}, peerDependenciesMeta = {} } = manifest as {
+      peerDependencies?: Record<string, string>
+      peerDependenciesMeta?: Record<string, { optional?: boolean }>
+    }
+    for (const name of Object.keys(peerDependencies))
+      assert.equal(peerDependenciesMeta[name]?.optional, true, name)
   })
 
   for (const [entry, { values, types }] of Object.entries(entries)) {
