@@ -10,6 +10,7 @@ export interface ServerConnDetails extends ConnDetails {
 
 /** A connection on the server's side. */
 export class ServerConn<Subprotocol extends string = string, Context = unknown> extends Conn<Subprotocol> {
+  /** The HTTP request that opened it. */
   declare readonly request: IncomingMessage
   /**
    * What the option `authorize` handed over, such as the user; `undefined` without that option.

@@ -13,8 +13,11 @@ import type { ServerConn } from './server-conn.ts'
 
 /** How a request is about to be refused. */
 export interface Rejection {
+  /** The HTTP status. */
   readonly status: number
+  /** Headers that the answer carries beside those of its body. */
   readonly headers: Readonly<Record<string, string>>
+  /** The text of the answer. */
   readonly body: string
   /** Why: its `code` tells the check that failed. */
   readonly reason: HandshakeError
