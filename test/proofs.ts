@@ -22,13 +22,19 @@ export function proofs(path: string, markdown: string): Proof[] {
   return found
 }
 
-/** The titles of the tests and groups of a source: as patterns, since a template may hold anything. */
-export function titlesOf(source: string): RegExp[] {
+/** Whether a source has a test, or a group of tests, of this title; what a template leaves open must stand in the source. */
+export function hasTest(source: string, title: string): boolean {
   const calls =
     /(?<![\w.])(?:test|it|describe)(?:\.\w+)?\(\s*(?:'((?:[^'\\\n]|\\.)*)'|"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`)/g
-  return [...source.matchAll(calls)].map(([, single, double, template]) => {
+  return [...source.matchAll(calls)].some(([, single, double, template]) => {
     const text = (single ?? double ?? template ?? '').replace(/\\(.)/g, '$1')
-    const parts = template === undefined ? [text] : text.split(/\$\{[^}]*\}/)
-    return new RegExp(`^${parts.map((part) => part.replace(/[^\w\s]/g, '\\$&')).join('.+')}$`)
+    if (template === undefined) return text === title
+    const parts = text.split(/\$\{[^}]*\}/).map((part) => part.replace(/[^\w\s]/g, '\\$&'))
+    const filled = new RegExp(`^${parts.join('(.+)')}$`).exec(title)
+    return (
+      filled
+        ?.slice(1)
+        .every((part) => new RegExp(`['"\`]${part.replace(/[^\w\s]/g, '\\$&')}['"\`]`).test(source)) === true
+    )
   })
 }
