@@ -144,12 +144,17 @@ const entries: Readonly<
       'SlabSource',
     ],
   },
+  'silverback/testing': {
+    values: ['FakeClock', 'pair'],
+    types: ['Pair', 'PairClient', 'PairOptions', 'PairServer', 'PairSide'],
+  },
 }
 
 /** Uses what was installed. */
 const program = `
 import { broadcast, type Conn, dial, prepare, type Server, serve } from 'silverback'
 import { defaultLimits, Protocol } from 'silverback/protocol'
+import { pair } from 'silverback/testing'
 
 export const server: Server = await serve({ port: 0 }, async (conn) => {
   for await (const message of conn) conn.send(message)
@@ -159,6 +164,9 @@ conn.send(prepare('hello'))
 console.log(await conn.read(), broadcast([conn], 'x').sent, typeof Protocol, defaultLimits.maxMessageSize)
 await conn.close()
 await server.close()
+await using both = pair()
+both.client.send('to the other')
+console.log(await both.server.read())
 `
 
 describe('the packed package', { timeout: 120_000 }, () => {
@@ -254,7 +262,7 @@ describe('the packed package', { timeout: 120_000 }, () => {
     })
 
     test(`the declarations of '${entry}'`, async () => {
-      const file = `${entry === 'silverback' ? 'index' : 'protocol'}.d.ts`
+      const file = `${entry === 'silverback' ? 'index' : entry.slice('silverback/'.length)}.d.ts`
       const declared = await readFile(join(project, 'node_modules/silverback/dist', file), 'utf8')
       const exported = [...declared.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
         .flatMap(([, list = '']) => list.split(','))
@@ -277,6 +285,6 @@ describe('the packed package', { timeout: 120_000 }, () => {
     const target = ['--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext']
     // Without `skipLibCheck`: what was stripped as internal must not be missed by what remains.
     await run(process.execPath, [tsc, ...options, ...target, '--types', 'node', 'program.ts'])
-    assert.equal(await runNode('program.js'), 'hello 1 function 1048576\n')
+    assert.equal(await runNode('program.js'), 'hello 1 function 1048576\nto the other\n')
   })
 })
