@@ -68,6 +68,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     this.remoteAddress = details.remoteAddress
   }
 
+  /** Has iterating end quietly, however this ends: whoever made the connection judges its end. @internal */
+  endQuietly(): void {
+    this.#link.quietEnd = true
+  }
+
   /** A random UUID. */
   get id(): string {
     this.#id ??= randomUUID()
