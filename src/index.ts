@@ -6,6 +6,23 @@
 
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
+export type { NetworkStatus } from './client/network-status.ts'
+export { reconnect } from './client/reconnect.ts'
+export type {
+  Attempt,
+  PerAttempt,
+  ReconnectClock,
+  ReconnectDialOptions,
+  ReconnectOptions,
+} from './client/reconnect-options.ts'
+export {
+  type ReconnectingConn,
+  type ReconnectingEnd,
+  type ReconnectingOptions,
+  type ReconnectingState,
+  reconnecting,
+} from './client/reconnecting-conn.ts'
+export type { DropReason, OutboxOptions, OverflowPolicy } from './client/send-queue.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
 export { Conn } from './conn/conn.ts'
 export type { ExtensionOptions } from './conn/extension-options.ts'

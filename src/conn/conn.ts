@@ -335,7 +335,8 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   }
 }
 
-function stringify(value: unknown): string {
+/** A value as the text of a JSON message. @internal */
+export function stringify(value: unknown): string {
   let text: string | undefined
   try {
     text = JSON.stringify(value)
