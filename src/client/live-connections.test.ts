@@ -468,6 +468,28 @@ describe('the signal of liveConnections', () => {
     assert.deepEqual([code, wasClean, listeners(), service.clock.pending], [1000, true, 0, 0])
   })
 
+  it('aborted while the body still has a connection that is lost: there is no other', async () => {
+    await using service = new TestService()
+    const controller = new AbortController()
+    let release = (): void => {}
+    const onRetry = mock.fn()
+    const { log, ended } = follow(
+      service,
+      { signal: controller.signal, onRetry },
+      () =>
+        new Promise<void>((resolve) => {
+          release = resolve
+        }),
+    )
+    await service.clock.settle()
+    service.server.terminate()
+    await service.clock.settle()
+    controller.abort()
+    release()
+    await ended
+    assert.deepEqual([log.length, onRetry.mock.callCount()], [2, 0])
+  })
+
   it('closes a connection that the body has left open', async () => {
     await using service = new TestService()
     const { controller, listeners } = countingSignal()

@@ -31,7 +31,10 @@ describe('MessageQueue', () => {
 
   it('has who brings more than 1 MiB wait', async () => {
     const queue = new MessageQueue()
+    queue.put(text('small'))
     const room = queue.put(text('x'.repeat(1024 * 1024))) as Promise<void>
+    assert.ok(await isPending(room))
+    await queue.take()
     assert.ok(await isPending(room))
     await queue.take()
     await room

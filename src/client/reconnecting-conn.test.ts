@@ -124,6 +124,34 @@ describe('reconnecting: sending', () => {
     assert.equal(session.state, 'open')
   })
 
+  it('hands a new connection no more than it has room for, either', async () => {
+    await using all = start()
+    const { service, session, heard } = all
+    for (let i = 0; i < 300; i++) session.send(`${i} ${'x'.repeat(1_000)}`)
+    const { handle } = service
+    service.handle = (conn) => {
+      handle(conn)
+      if (service.pairs.length === 1) service.pairs[0]?.stall('server')
+    }
+    await service.clock.settle()
+    assert.ok(session.queued.messages > 150, `${session.queued.messages}`)
+    service.pairs[0]?.cut()
+    await service.clock.advance(60_000)
+    assert.equal(heard.at(-1)?.slice(0, 5), '2 299')
+  })
+
+  it('what is sent while it becomes open goes behind what waits', async () => {
+    const service = new TestService()
+    await using all = start(
+      { onState: (state) => void (state === 'open' && all.session.send('from onState')) },
+      service,
+    )
+    all.session.send('a')
+    all.session.send('b')
+    await service.clock.settle()
+    assert.deepEqual(all.heard, ['1 a', '1 b', '1 from onState'])
+  })
+
   it('goes on with a slow connection when it has room again, in order', async () => {
     await using all = start({ outbox: { maxMessages: 10_000 } })
     const { service, session, heard } = all
@@ -578,6 +606,15 @@ describe('reconnecting: state and end', () => {
     const { error, last } = await all.session.closed
     await all.service.clock.settle()
     assert.deepEqual([error, last?.code, all.heard], [undefined, 1000, ['1 a']])
+
+    const { signal } = new AbortController()
+    const listeners = new Set<unknown>()
+    signal.addEventListener = (_type: string, listener: unknown) => void listeners.add(listener)
+    signal.removeEventListener = (_type: string, listener: unknown) => void listeners.delete(listener)
+    await using other = start({ signal })
+    assert.equal(listeners.size, 1)
+    await other.session.close()
+    assert.equal(listeners.size, 0)
 
     await using none = start({ signal: AbortSignal.abort() })
     assert.deepEqual(await none.session.closed, { error: undefined, last: undefined })

@@ -301,10 +301,10 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
     // A bound below its mark for "full" has no event of its own, but what is sent has left when the peer answers.
     const room = conn.bufferedAmount > conn.maxSendBuffer ? conn.ping() : conn.drained()
     const goOn = (): void => {
-      if (conn !== this.#conn) return
       this.#congested = false
       this.#pump(conn)
     }
+    // When it ends instead, what waits goes to the next.
     room.then(goOn, () => {})
   }
 

@@ -74,6 +74,15 @@ describe('MemorySocket', () => {
     assert.deepEqual([heard.join(''), client.writableLength], ['0123456789abc', 0])
   })
 
+  it('tells the writer when all that it wrote has found room, and not before', async () => {
+    const { client, server, clock } = connect({ capacity: 4, chunkSize: 2 })
+    client.write('0123456789')
+    const waiting: number[] = []
+    server.on('data', () => waiting.push(client.writableLength))
+    await clock.settle()
+    assert.deepEqual(waiting, [10, 10, 10, 0, 0])
+  })
+
   it('a stalled end takes as much as the wire holds, and goes on where it was', async () => {
     const { client, server, clock } = connect({ capacity: 4 })
     const heard = listen(server)
@@ -173,8 +182,11 @@ describe('MemorySocket', () => {
   it('cut: nothing comes through, and nobody hears of it', async () => {
     const { client, server, clock, cut } = connect({ capacity: 4, latency: 5 })
     const [up, down] = [listen(server), listen(client)]
+    await clock.settle()
     client.write('a')
+    assert.equal(clock.pending, 1)
     cut()
+    assert.equal(clock.pending, 0)
     server.write('b')
     client.write('abcdef')
     await clock.advance(1_000)
