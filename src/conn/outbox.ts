@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Output } from '../protocol/output.ts'
+import { abortable } from './abortable.ts'
 
 /** Above this many waiting bytes there is no room. */
 const HIGH_MARK = 64 * 1024
@@ -32,6 +33,8 @@ export class Outbox {
   #waiters: Waiter[] | undefined
   /** Bytes given to the stream. */
   written = 0
+  /** Bytes that wait for their turn before they come here. */
+  queued = 0
   /** The stream ended before all was written. */
   lost = false
 
@@ -54,7 +57,7 @@ export class Outbox {
 
   /** Whether more can be sent before it is time to wait. */
   get hasRoom(): boolean {
-    return this.waiting <= HIGH_MARK
+    return this.waiting + this.queued <= HIGH_MARK
   }
 
   /**
@@ -82,12 +85,14 @@ export class Outbox {
   }
 
   /** Resolves when there is room. */
-  drained(): Promise<void> {
-    if (this.hasRoom) return Promise.resolve()
-    return new Promise((resolve, reject) => {
+  async drained(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.hasRoom) return
+    const room = new Promise<void>((resolve, reject) => {
       this.#waiters ??= []
       this.#waiters.push({ resolve, reject })
     })
+    return signal === undefined ? room : abortable(room, signal)
   }
 
   /** There will be no room any more. */

@@ -193,6 +193,11 @@ export class Protocol {
     return this.#listening && (this.#peerClose !== undefined || this.#decoder.fault !== undefined)
   }
 
+  /** Whether a fault is what has not taken effect. */
+  get faulty(): boolean {
+    return this.concluding && this.#decoder.fault !== undefined
+  }
+
   /** Lets the Close frame or the fault that was received take effect: it is answered, and the handler is told. */
   conclude(): void {
     if (!this.concluding) return

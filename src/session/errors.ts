@@ -69,6 +69,7 @@ export const errorKinds = {
   ERR_WS_INVALID_OPTION: 'UsageError',
   ERR_WS_INVALID_ARGUMENT: 'UsageError',
   ERR_WS_CONCURRENT_READ: 'UsageError',
+  ERR_WS_WRITER_ENDED: 'UsageError',
 } as const
 
 /** A stable, documented error code. */
