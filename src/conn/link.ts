@@ -230,7 +230,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   close(code: number, reason: string, error?: Error): Promise<CloseInfo> {
     if (this.state === 'open') {
       this.#error ??= error
-      this.sender.close({ code, reason })
+      const protocol = this.#protocol
+      // The peer's own may come while ours waits for what was sent before: then ours answers it.
+      this.sender.end(() => (protocol.concluding ? protocol.conclude() : protocol.sendClose(code, reason)))
       this.#closing()
     }
     return this.closed
@@ -482,7 +484,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (!this.#protocol.concluding) return
     // Who breaks the rules gets no more than the reason.
     if (this.#protocol.faulty) this.sender.clear()
-    this.sender.close('answer')
+    this.sender.end(() => this.#protocol.conclude())
     this.#closing()
   }
 
@@ -511,7 +513,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   #streamEnded(): void {
     this.#receiveRest()
-    this.#protocol.receiveEnd()
+    this.sender.end(() => this.#protocol.receiveEnd())
     this.#closing()
     this.flush()
   }

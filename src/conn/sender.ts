@@ -1,6 +1,5 @@
 import type { Limits } from '../protocol/limits.ts'
 import type { Protocol } from '../protocol/protocol.ts'
-import type { CloseFrame } from '../session/close-info.ts'
 import type { MessageType } from '../session/message.ts'
 import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { Sendable } from '../session/session.ts'
@@ -36,8 +35,8 @@ export class Sender {
   readonly #owner: SenderOwner
   /** Made when there is a message that is long, or not complete. */
   #queue: SendQueue | undefined
-  /** Our Close frame while messages are ahead of it: one that begins the end, or the answer to the peer's. */
-  #close: CloseFrame | 'answer' | undefined
+  /** What is to be done once no message is ahead of it: a Close frame, an answer to the peer's, an end. */
+  readonly #then: (() => void)[] = []
   /** Messages taken to be sent. */
   sent = 0
   /** Messages not sent. */
@@ -55,9 +54,9 @@ export class Sender {
     return this.#outbox.waiting + this.#outbox.queued
   }
 
-  /** Whether a Close frame waits for messages ahead of it. */
+  /** Whether the end waits for messages ahead of it. */
   get closing(): boolean {
-    return this.#close !== undefined
+    return this.#then.length > 0
   }
 
   /** Whether messages wait that can be encoded. */
@@ -118,30 +117,25 @@ export class Sender {
     this.#owner.flushLater()
   }
 
-  /** Sends a Close frame, or the answer to the peer's, behind what waits; messages that are not complete never will be. */
-  close(frame: CloseFrame | 'answer'): void {
+  /** The end begins, behind what waits; messages that are not complete never will be. */
+  end(begin: () => void): void {
     if (this.#queue !== undefined) {
       this.#drop(this.#queue.abandon())
       this.#count()
       if (!this.#queue.empty) {
-        this.#close ??= frame
+        this.#then.push(begin)
         return
       }
     }
-    if (frame === 'answer') this.#protocol.conclude()
-    else this.#protocol.sendClose(frame.code, frame.reason)
+    begin()
   }
 
-  /** Encodes what waits, as far as there is room, and the Close frame behind it. */
+  /** Encodes what waits, as far as there is room, and the end behind it. */
   pump(): void {
     if (this.#queue === undefined) return
     this.#queue.pump()
     this.#count()
-    const frame = this.#close
-    if (frame === undefined || !this.#queue.empty) return
-    this.#close = undefined
-    // The peer's own may have come meanwhile: then ours answers it.
-    this.close(this.#protocol.concluding ? 'answer' : frame)
+    if (this.#queue.empty) for (const begin of this.#then.splice(0)) begin()
   }
 
   /** Gives up what waits. */

@@ -30,8 +30,6 @@ export class Inflater implements StreamDecoder {
   readonly #history: DeflateHistory | undefined
   #zlib: InflateRaw
   #disposed = false
-  /** zlib came upon a final block. */
-  #ended = false
   #error: Error | undefined
   #wake: (() => void) | undefined
   #received = 0
@@ -53,15 +51,13 @@ export class Inflater implements StreamDecoder {
       const before = this.#zlib.bytesWritten
       yield* this.#inflate(input)
       const taken = this.#zlib.bytesWritten - before
-      if (!this.#ended) {
-        if (last) throw new Error('the message ends inside a block')
-        return
-      }
+      if (this.#disposed) return
+      // What zlib leaves untaken lies behind a final block.
       input = input.subarray(taken)
-      if (last && input.length <= TAIL.length - TAIL_TAKEN) break
-      this.#reopen()
+      if (last && input.length === TAIL.length - TAIL_TAKEN) return this.dispose()
+      if (input.length > 0) this.#reopen()
     }
-    if (last) this.dispose()
+    if (last) throw new Error('the message ends inside a block')
   }
 
   dispose(): void {
@@ -85,7 +81,7 @@ export class Inflater implements StreamDecoder {
         this.#window.append(output)
         this.#history?.append(output)
         yield output
-      } else if (written || this.#ended) {
+      } else if (written) {
         return
       } else {
         await new Promise<void>((resolve) => {
@@ -100,7 +96,6 @@ export class Inflater implements StreamDecoder {
     if (++this.#finalBlocks > FREE_FINAL_BLOCKS + this.#received / BYTES_PER_FINAL_BLOCK)
       throw new Error('too many final blocks')
     this.#zlib.close()
-    this.#ended = false
     this.#zlib = this.#open()
   }
 
@@ -113,11 +108,6 @@ export class Inflater implements StreamDecoder {
     })
     const wake = (): void => this.#wake?.()
     zlib.on('readable', wake)
-    zlib.on('end', () => {
-      if (zlib !== this.#zlib) return
-      this.#ended = true
-      wake()
-    })
     zlib.on('error', (error: Error) => {
       if (zlib !== this.#zlib) return
       this.#error = error
