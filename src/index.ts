@@ -7,6 +7,7 @@
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
+export { formatCloseMessage, isCloseError, isUnexpectedCloseError } from './conn/close-helpers.ts'
 export { Conn, type MessagesOptions } from './conn/conn.ts'
 export type { ControlHandlers } from './conn/control.ts'
 export type { ExtensionOptions } from './conn/extension-options.ts'

@@ -483,6 +483,7 @@ export class Conn implements Session, AsyncDisposable {
    *
    * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000
    * @param reason - at most 123 bytes of UTF-8
+   * @param options - when `signal` is aborted, nothing is waited for any more: as {@link terminate}
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another code or a longer reason
    *
    * @example
@@ -494,9 +495,19 @@ export class Conn implements Session, AsyncDisposable {
    * console.log(wasClean) // true
    * ```
    */
-  close(code: number = CloseCode.Normal, reason = ''): Promise<CloseInfo> {
+  close(
+    code: number = CloseCode.Normal,
+    reason = '',
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<CloseInfo> {
     checkCloseFrame(code, reason)
-    return this.#link.close(code, reason)
+    const closed = this.#link.close(code, reason)
+    const { signal } = options
+    if (signal === undefined) return closed
+    const onAbort = (): void => this.terminate()
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    return closed.finally(() => signal.removeEventListener('abort', onAbort))
   }
 
   /** Drops the TCP connection at once, without a closing handshake; what was not sent yet is lost. */
