@@ -20,6 +20,7 @@ import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
+import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner, type SlowPolicy } from './sender.ts'
 import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
@@ -185,9 +186,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#protocol.setMaxMessageSize(maxMessageSize)
   }
 
-  drained(signal?: AbortSignal): Promise<void> {
+  /** @param message - one that was opened: what waits behind it does not count */
+  drained(signal?: AbortSignal, message?: OutgoingMessage): Promise<void> {
     if (this.state !== 'open') return this.#afterClose()
-    return silent(this.#outbox.drained(signal))
+    return silent(message === undefined ? this.#outbox.drained(signal) : this.sender.drained(message))
   }
 
   /** Once it has ended: why. */

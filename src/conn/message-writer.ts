@@ -77,7 +77,8 @@ export class MessageWriter {
   /** The same as a Web stream of strings and bytes. */
   get writable(): WritableStream<string | Uint8Array> {
     this.#writable ??= new WritableStream<string | Uint8Array>({
-      write: (data) => this.write(data),
+      // What the Web stream does not take ends it, without a word to this side: nobody could end the message any more.
+      write: (data) => this.write(data).catch((error) => this.#giveUp(error)),
       close: () => this.close(),
       abort: () => this.abort(),
     })
@@ -87,19 +88,17 @@ export class MessageWriter {
   async #write(data: string | Uint8Array | ArrayBuffer): Promise<void> {
     this.#checkOpen()
     const bytes = this.#encode(data)
-    if (this.#link.sender.write(this.#message, bytes)) return this.#link.drained()
+    if (this.#link.sender.write(this.#message, bytes)) return this.#link.drained(undefined, this.#message)
     throw await this.#link.ended()
   }
 
   async #close(): Promise<void> {
     this.#checkOpen()
-    if (this.type === 'text' && (this.#half !== '' || !this.#utf8.complete)) {
-      // As `send` does with half a character that nothing follows.
-      if (this.#half === '') throw this.#refuse('the text ends inside a character')
-      this.#link.sender.write(this.#message, Buffer.from(this.#half, 'utf8'))
-    }
+    if (!this.#utf8.complete) throw this.#refuse('the text ends inside a character')
+    // As `send` does with half a character that nothing follows.
+    if (this.#half !== '') this.#link.sender.write(this.#message, Buffer.from(this.#half, 'utf8'))
     this.#state = 'closed'
-    if (this.#link.sender.complete(this.#message)) return this.#link.drained()
+    if (this.#link.sender.complete(this.#message)) return this.#link.drained(undefined, this.#message)
     throw await this.#link.ended()
   }
 
@@ -118,7 +117,9 @@ export class MessageWriter {
       if (!this.#utf8.push(content, 0, content.length))
         throw this.#refuse('the bytes of a text must be UTF-8')
     }
-    return Buffer.from(content)
+    const half = Buffer.from(this.#half, 'utf8')
+    this.#half = ''
+    return Buffer.concat([half, content])
   }
 
   #encodeText(text: string): Uint8Array {
@@ -126,6 +127,11 @@ export class MessageWriter {
     const all = this.#half + text
     this.#half = LAST_HIGH_SURROGATE.exec(all)?.[0] ?? ''
     return Buffer.from(this.#half === '' ? all : all.slice(0, -1), 'utf8')
+  }
+
+  #giveUp(error: unknown): never {
+    this.abort()
+    throw error
   }
 
   /** What is wrong in the middle of a message cannot be mended. */

@@ -1,4 +1,5 @@
 import type { EncodedMessage, PieceEncoder } from '../protocol/extension-pipeline.ts'
+import { GONE } from '../protocol/output.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import type { MessageType } from '../session/message.ts'
 import { Prepared } from '../session/prepared.ts'
@@ -114,7 +115,11 @@ export class SendQueue {
     this.bytes += piece.length
   }
 
-  /** Encodes what is next, as far as there is room for it. */
+  /**
+   * Encodes what is next, as far as there is room for it.
+   *
+   * @throws Error when a payload that was given by reference has gone
+   */
   pump(): void {
     const { output } = this.#protocol
     while (this.#head !== undefined && output.pending < PUMP_MARK) {
@@ -123,6 +128,16 @@ export class SendQueue {
       this.#encodeNext(message)
       if (message.complete && message.bytes === 0) this.#shift()
     }
+  }
+
+  /** Bytes that wait in a message of the queue, and ahead of it; 0 when it is not in the queue any more. */
+  bytesUpTo(message: OutgoingMessage): number {
+    let bytes = 0
+    for (let other = this.#head; other !== undefined; other = other.next) {
+      bytes += other.bytes
+      if (other === message) return bytes
+    }
+    return 0
   }
 
   /**
@@ -186,13 +201,15 @@ export class SendQueue {
   #begin(message: OutgoingMessage): void {
     const protocol = this.#protocol
     const { compress } = protocol
+    const { whole } = message
+    if (whole instanceof Uint8Array && whole.length !== message.bytes) throw new Error(GONE)
     message.begun = true
     protocol.compress = message.compress
-    if (message.whole === undefined) {
+    if (whole === undefined) {
       message.encoder = protocol.pieceEncoder()
       message.first = FIN | (message.type === 'text' ? Opcode.Text : Opcode.Binary)
     } else {
-      const { first, payload } = this.#encodeWhole(message.type, message.whole)
+      const { first, payload } = this.#encodeWhole(message.type, whole)
       message.first = first
       this.bytes -= message.bytes
       message.pieces.length = message.bytes = 0

@@ -87,7 +87,8 @@ export class Sender {
   /** Sends a piece of a message that was opened; `false` when the connection is over. */
   write(message: OutgoingMessage, piece: Uint8Array): boolean {
     if (this.#owner.state !== 'open') return false
-    const buffered = this.bufferedAmount
+    // What others have sent behind it waits for this message: it is no reason not to go on with it.
+    const buffered = this.#outbox.waiting + this.#opened().bytesUpTo(message)
     // With a piece missing the message must not go on: whatever the policy, only closing is left.
     if (buffered > this.#owner.limits.maxSendBuffer) {
       this.#owner.tooSlow(buffered)
@@ -114,7 +115,13 @@ export class Sender {
     if (message.begun) return this.#owner.abandoned()
     this.#opened().remove(message)
     this.#count()
+    this.#outbox.wake()
     this.#owner.flushLater()
+  }
+
+  /** Resolves when there is room for more of a message that was opened, whatever waits behind it. */
+  drained(message: OutgoingMessage): Promise<void> {
+    return this.#outbox.drained(undefined, () => this.#opened().bytesUpTo(message))
   }
 
   /** The end begins, behind what waits; messages that are not complete never will be. */
@@ -166,9 +173,9 @@ export class Sender {
   }
 
   #enqueue(message: string | Uint8Array | Prepared, type: MessageType | undefined): void {
-    const whole = typeof message === 'string' ? Buffer.from(message, 'utf8') : message
-    // Short ones are copied, as they are where nothing has to wait.
-    const kept = whole instanceof Uint8Array && whole.length <= COPY_LIMIT ? Buffer.from(whole) : whole
+    // The caller's own bytes are copied where they would be if nothing had to wait: short ones, and those to be masked.
+    const copied = message instanceof Uint8Array && (message.length <= COPY_LIMIT || this.#protocol.masks)
+    const kept = copied || typeof message === 'string' ? Buffer.from(message as string) : message
     const actual = message instanceof Prepared ? message.type : (type ?? typeOf(message))
     this.#opened().push(new OutgoingMessage(actual, this.#protocol.compress, kept))
     this.#count()

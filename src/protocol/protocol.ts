@@ -147,6 +147,11 @@ export class Protocol {
     })
   }
 
+  /** Whether what is sent is masked: payloads are then copied. */
+  get masks(): boolean {
+    return this.#mask !== undefined
+  }
+
   /** Whether the extensions that do no more than save bytes are applied to what is sent from now on. */
   get compress(): boolean {
     return this.#extensions?.compress ?? true
