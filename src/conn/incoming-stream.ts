@@ -3,9 +3,9 @@ import { type Fault, payloadFault, sizeFault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
 import type { MessageType } from '../session/message.ts'
 import { Utf8Validator } from '../wire/utf8.ts'
+import { ChunkList } from './chunk-list.ts'
 import { ChunkQueue } from './chunk-queue.ts'
 import { MessageStream } from './message-stream.ts'
-import { own } from './own.ts'
 
 /** Whom a stream of one message tells. */
 export interface StreamOwner {
@@ -29,8 +29,7 @@ export class IncomingStream {
   readonly #chunks: ChunkQueue
   readonly #decoder: StreamDecoder | undefined
   /** What has come and is not decoded yet. */
-  readonly #encoded: Buffer[] = []
-  #encodedBytes = 0
+  readonly #encoded = new ChunkList()
   #decoding = false
   readonly #utf8 = new Utf8Validator()
   /** Bytes that have been decoded. */
@@ -39,6 +38,8 @@ export class IncomingStream {
   #complete = false
   /** Nothing more will be delivered. */
   #stopped = false
+  /** How the connection ended while this was being decoded. */
+  #closed: { readonly error: unknown } | undefined
   #wake: (() => void) | undefined
 
   constructor(owner: StreamOwner, type: MessageType, decoder: StreamDecoder | undefined, limits: Limits) {
@@ -57,7 +58,12 @@ export class IncomingStream {
   get blocked(): boolean {
     if (this.#stopped) return false
     const { maxQueuedBytes } = this.#limits
-    return this.#full || this.#encodedBytes >= maxQueuedBytes || (this.#complete && this.#decoding)
+    return this.#full || this.#encoded.bytes >= maxQueuedBytes || this.undecoded
+  }
+
+  /** Whether all of it has come, but not been decoded: an encoded message behind it may refer to the rest. */
+  get undecoded(): boolean {
+    return this.#complete && this.#decoding && !this.#stopped
   }
 
   piece(bytes: Buffer, start: number, end: number): void {
@@ -65,9 +71,7 @@ export class IncomingStream {
     if (this.#decoder === undefined) {
       this.#chunks.push(bytes, start, end)
     } else {
-      const piece = own(bytes, start, end)
-      this.#encoded.push(piece)
-      this.#encodedBytes += piece.length
+      this.#encoded.push(bytes, start, end)
       this.#decodeMore(this.#decoder)
     }
     this.#owner.onStreamFlow()
@@ -75,15 +79,19 @@ export class IncomingStream {
 
   /** All of the message has come. */
   end(): void {
+    if (this.#stopped) return
     this.#complete = true
     if (this.#decoder === undefined) this.#finish()
     else this.#decodeMore(this.#decoder)
     this.#owner.onStreamFlow()
   }
 
-  /** The connection has ended: what has come whole can still be read to its end. */
+  /** The connection has ended: what has come whole can still be read to its end, if it can be decoded. */
   close(error: unknown): void {
-    if (this.#complete && !this.#stopped) return
+    if (this.#complete && !this.#stopped) {
+      this.#closed = { error }
+      return
+    }
     this.#stop()
     this.#chunks.fail(error)
   }
@@ -115,8 +123,7 @@ export class IncomingStream {
     while (!this.#stopped) {
       const piece = this.#encoded.shift()
       if (piece === undefined && !this.#complete) break
-      this.#encodedBytes -= piece?.length ?? 0
-      const last = this.#complete && this.#encoded.length === 0
+      const last = this.#complete && this.#encoded.bytes === 0
       for await (const plain of decoder.decode(piece ?? EMPTY, last)) {
         if (this.#stopped) return
         const fault = this.#check(plain)
@@ -148,7 +155,8 @@ export class IncomingStream {
   #fail(fault: Fault): void {
     if (this.#stopped) return
     this.#stop()
-    this.#owner.onStreamFault(fault)
+    if (this.#closed === undefined) this.#owner.onStreamFault(fault)
+    else this.#chunks.fail(this.#closed.error)
   }
 }
 
