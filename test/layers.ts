@@ -30,13 +30,13 @@ const impureName =
   /(?<![\w$.#])(?:set(?:Timeout|Interval|Immediate)|performance|process|globalThis|randomBytes|Date\.now|new Date|Math\.random)(?![\w$])/g
 
 /** Built-in modules where they only compute: the one hash of the handshake, and zlib's synchronous functions. */
-const pureBuiltins: ReadonlyMap<string, string> = new Map([
-  ['node:crypto', 'src/wire/accept-key.ts'],
-  ['node:zlib', 'src/protocol/deflate.ts'],
+const pureBuiltins: ReadonlyMap<string, readonly string[]> = new Map([
+  ['node:crypto', ['src/wire/accept-key.ts']],
+  ['node:zlib', ['src/protocol/deflate.ts', 'src/protocol/inflater.ts']],
 ])
 
 function isPureBuiltin(path: string, specifier: string): boolean {
-  return specifier === 'node:buffer' || pureBuiltins.get(specifier) === path
+  return specifier === 'node:buffer' || pureBuiltins.get(specifier)?.includes(path) === true
 }
 
 /** The folder below src, or '' for an entry point. */

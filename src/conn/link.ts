@@ -5,26 +5,26 @@ import type { Extension } from '../protocol/extension.ts'
 import type { Fault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { heapSlabs } from '../protocol/output.ts'
-import { Protocol, type ProtocolHandler } from '../protocol/protocol.ts'
+import { Protocol } from '../protocol/protocol.ts'
+import type { ProtocolHandler } from '../protocol/protocol-handler.ts'
 import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
 import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
-import { checkSendable, Prepared } from '../session/prepared.ts'
-import type { Sendable } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { answerClose, type ControlHandlers } from './control.ts'
 import { faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Inbox, type InboxFlow } from './inbox.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
+import { own } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
+import type { OutgoingMessage } from './send-queue.ts'
+import { Sender, type SenderOwner, type SlowPolicy } from './sender.ts'
 import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
-
-/** What `send` does when `maxSendBuffer` is exceeded: end the connection with 1013, or drop the message. */
-export type SlowPolicy = 'close' | 'skip'
 
 /** What a {@link Link} is made of. */
 export interface LinkOptions {
@@ -48,25 +48,27 @@ const PONG_MARK = 16 * 1024
  * The working half of a connection: one byte stream, one protocol engine, one deadline. It moves bytes between the
  * two, answers for time and for memory, and knows how the connection ended.
  */
-export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry, Flushable {
+export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwner, WheelEntry, Flushable {
   readonly inbox: Inbox
-  readonly limits: Limits
+  readonly socket: Duplex
+  limits: Limits
   /** Iterating ends quietly, however the connection ended: somebody else judges that. */
   quietEnd = false
+  /** What the application does about control frames. */
+  control: ControlHandlers | undefined = undefined
 
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDue = 0
 
-  readonly #socket: Duplex
   readonly #role: 'server' | 'client'
-  readonly #slow: SlowPolicy
   readonly #protocol: Protocol
   readonly #wheel: TimerWheel
   readonly #onListenerError: (error: unknown) => void
   readonly #onClosed: () => void
   readonly #outbox: Outbox
   readonly #heartbeat: Heartbeat
+  readonly sender: Sender
 
   /** The rest of a chunk in whose middle the inbox was full. */
   #rest: Buffer | undefined
@@ -99,22 +101,21 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #bytesReceived = 0
   #messagesReceived = 0
-  #messagesSent = 0
+  /** Messages received that there was no room for. */
   #messagesDropped = 0
 
   constructor(options: LinkOptions) {
     const { socket, role, limits, slow, extensions, wheel = processWheel } = options
-    this.#socket = socket
+    this.socket = socket
     this.#role = role
     this.limits = limits
-    this.#slow = slow
     this.#wheel = wheel
     this.#heartbeat = new Heartbeat(limits, wheel.time)
     this.#onListenerError = options.onListenerError
     this.#onClosed = options.onClosed
     // A plain socket hands the bytes to the kernel; other streams may still hold them when a write is done.
     const recycles = socket instanceof Socket && !(socket instanceof TLSSocket)
-    this.inbox = new Inbox(this, limits.maxQueuedMessages, limits.maxQueuedBytes)
+    this.inbox = new Inbox(this, limits)
     this.#protocol = new Protocol({
       role,
       handler: this,
@@ -122,19 +123,18 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       mask: role === 'client' ? randomMask : undefined,
       extensions,
       slabs: recycles ? slabPool : heapSlabs,
+      streams: this.inbox,
       holdEnd: true,
     })
     this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles)
+    this.sender = new Sender(this.#protocol, this.#outbox, slow, this)
     this.#attach(options.head)
   }
 
   get state(): 'open' | 'closing' | 'closed' {
     if (this.#closeInfo !== undefined) return 'closed'
-    return this.#protocol.closing === 'open' && !this.#terminated ? 'open' : 'closing'
-  }
-
-  get bufferedAmount(): number {
-    return this.#outbox.waiting
+    const open = this.#protocol.closing === 'open' && !this.sender.closing && !this.#terminated
+    return open ? 'open' : 'closing'
   }
 
   get stats(): ConnStats {
@@ -142,8 +142,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       bytesReceived: this.#bytesReceived,
       bytesSent: this.#outbox.written + this.#protocol.output.pending,
       messagesReceived: this.#messagesReceived,
-      messagesSent: this.#messagesSent,
-      messagesDropped: this.#messagesDropped,
+      messagesSent: this.sender.sent,
+      messagesDropped: this.sender.dropped + this.#messagesDropped,
       rtt: this.#roundTrips?.last,
       encoding: this.#protocol.encoding && { ...this.#protocol.encoding },
     }
@@ -179,20 +179,25 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     this.#protocol.compress = compress
   }
 
-  send(data: Sendable, type: MessageType | undefined): boolean {
-    const message = checkSendable(data, type)
-    if (!this.#hasRoom()) return false
-    if (message instanceof Prepared) this.#protocol.sendPrepared(message)
-    else if (typeof message === 'string') this.#protocol.sendText(message)
-    else this.#protocol.sendBytes(type ?? 'binary', message)
-    this.#messagesSent++
-    this.#flushLater()
-    return this.#outbox.hasRoom
+  set compressionLevel(level: number) {
+    this.#protocol.compressionLevel = level
   }
 
-  drained(): Promise<void> {
+  set maxMessageSize(maxMessageSize: number) {
+    this.limits = this.inbox.limits = Object.freeze({ ...this.limits, maxMessageSize })
+    this.#protocol.setMaxMessageSize(maxMessageSize)
+  }
+
+  /** @param message - one that was opened: what waits behind it does not count */
+  drained(signal?: AbortSignal, message?: OutgoingMessage): Promise<void> {
     if (this.state !== 'open') return this.#afterClose()
-    return silent(this.#outbox.drained())
+    return silent(message === undefined ? this.#outbox.drained(signal) : this.sender.drained(message))
+  }
+
+  /** Once it has ended: why. */
+  async ended(): Promise<CloseError> {
+    await this.closed
+    return this.closeError
   }
 
   ping(signal: AbortSignal | undefined): Promise<number> {
@@ -213,15 +218,25 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
         }
         signal?.addEventListener('abort', onAbort, { once: true })
         this.#protocol.sendPing(roundTrips.next(settle))
-        this.#flushLater()
+        this.flushLater()
       }),
     )
   }
 
+  /** Sends a control frame of the application's own; `false` when it is too late. */
+  sendControl(type: 'ping' | 'pong', payload: Uint8Array): boolean {
+    const sent = type === 'ping' ? this.#protocol.sendPing(payload) : this.#protocol.sendPong(payload)
+    this.flushLater()
+    return sent
+  }
+
   /** Begins the closing handshake, unless it has begun; the caller has checked code and reason. */
   close(code: number, reason: string, error?: Error): Promise<CloseInfo> {
-    if (this.state === 'open' && this.#protocol.sendClose(code, reason)) {
+    if (this.state === 'open') {
       this.#error ??= error
+      const protocol = this.#protocol
+      // The peer's own may come while ours waits for what was sent before: then ours answers it.
+      this.sender.end(() => (protocol.concluding ? protocol.conclude() : protocol.sendClose(code, reason)))
       this.#closing()
     }
     return this.closed
@@ -231,15 +246,18 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     if (this.#closeInfo !== undefined) return
     this.#terminated = true
     this.#protocol.suspend()
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
   flush(): void {
     this.#flushQueued = false
     const { output } = this.#protocol
-    if (output.pending > 0 && !output.held) this.#wroteAt = this.#wheel.time
     try {
-      this.#outbox.flush()
+      do {
+        this.sender.pump()
+        if (output.pending > 0 && !output.held) this.#wroteAt = this.#wheel.time
+        this.#outbox.flush()
+      } while (output.pending === 0 && this.sender.ready)
     } catch (error) {
       // Part of a frame may have left: nothing that follows could be understood.
       this.#error ??= asError(error)
@@ -255,8 +273,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     const now = this.#wheel.time
     // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
     if (now - this.#wroteAt > 2 * TICK) this.#heartbeat.alive(now)
-    // That may send a pong that was held up.
-    this.#protocol.congested = this.#outbox.waiting > PONG_MARK
+    // That sends a pong that was held up: one for each write that got away is no danger, and it passes what is queued.
+    this.#protocol.congested = false
     const { lost, waiting } = this.#outbox
     this.#closeLeft ||= this.#protocol.closeSent !== undefined && waiting === 0 && !lost
     this.flush()
@@ -281,11 +299,28 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     }
   }
 
-  onPing(): void {}
+  onPing(payload: Buffer): void {
+    this.#tell('ping', payload)
+  }
 
   onPong(payload: Buffer): void {
+    this.#tell('pong', payload)
     const answered = this.#roundTrips?.onPong(payload)
     if (answered !== undefined && answered >= this.#pingNumber) this.#heartbeat.answered(this.#pingEnd)
+  }
+
+  get answersPings(): boolean {
+    return this.control?.autoPong === false
+  }
+
+  closeAnswer(frame: CloseFrame): CloseFrame {
+    try {
+      return answerClose(this.control, frame)
+    } catch (error) {
+      this.#error ??= asError(error)
+      this.#onListenerError(error)
+      return { code: CloseCode.InternalError, reason: 'internal error' }
+    }
   }
 
   onClose(_frame: CloseFrame): void {
@@ -299,11 +334,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   // --- the inbox's flow
 
-  pause(): void {
-    if (this.state !== 'open' || this.#atEnd) return
+  pause(): boolean {
+    // Once the peer has said all there is room for that.
+    if (this.#atEnd) return true
+    if (this.state !== 'open') return false
     this.#paused = true
     this.#protocol.suspend()
-    this.#socket.pause()
+    this.socket.pause()
+    return true
   }
 
   resume(): void {
@@ -313,11 +351,37 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     this.#heartbeat.alive(this.#wheel.time)
     this.#protocol.resume()
     // Called back from within `receive`, that goes on by itself.
-    if (this.#receiving) return
-    const rest = this.#rest
-    this.#rest = undefined
-    if (rest !== undefined) this.#receive(rest)
-    if (!this.#paused) this.#socket.resume()
+    if (!this.#receiving) this.#readOn()
+  }
+
+  stream(): void {
+    const within = this.#receiving
+    // What has come of the message goes first: nothing more is read until then.
+    this.#receiving = true
+    this.#protocol.stream()
+    this.#receiving = within
+    if (!within && !this.#paused) this.#readOn()
+  }
+
+  refuse(): void {
+    this.#protocol.refuse()
+    if (!this.#receiving) this.#concludeLater()
+  }
+
+  streamFailed(fault: Fault): void {
+    this.sender.clear()
+    this.#protocol.fail(fault)
+    this.flushLater()
+  }
+
+  streamed(): void {
+    this.#messagesReceived++
+  }
+
+  drop(): void {
+    this.#dropping = true
+    this.#messagesDropped++
+    this.#protocol.ignoreMessages()
   }
 
   listenerFailed(error: unknown): void {
@@ -333,7 +397,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       if (this.#protocol.closing !== 'done' || !this.#closeLeft) {
         this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', this.limits.closeTimeout)
       }
-      this.#socket.destroy()
+      this.socket.destroy()
       return
     }
     const now = this.#wheel.time
@@ -355,7 +419,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       this.#protocol.sendPing(this.#roundTrips.next())
       this.#pingNumber = this.#roundTrips.latest
       this.#pingEnd = this.#outbox.written + this.#protocol.output.pending
-      this.#flushLater()
+      this.flushLater()
     }
     return this.#heartbeat.pinged(now, this.#outbox.left)
   }
@@ -363,7 +427,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   // --- the stream
 
   #attach(head: Buffer): void {
-    const socket = this.#socket
+    const { socket } = this
     // Else the stream would end with the peer's half, and what waits here with it. We end our half ourselves.
     socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => this.#streamData(chunk))
@@ -396,18 +460,47 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     const stop = this.#protocol.receive(chunk)
     if (this.#protocol.concluding) {
       // Who waits for messages by promise gets them behind this call: the answers still go before our Close frame.
-      if (inbox.listening) this.#protocol.conclude()
-      else setImmediate(() => this.#conclude())
+      if (inbox.listening) this.#conclude()
+      else this.#concludeLater()
     }
     this.#receiving = false
     if (stop < chunk.length) this.#rest = chunk.subarray(stop)
     this.flush()
   }
 
+  #readOn(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined) this.#receive(rest)
+    if (!this.#paused) this.socket.resume()
+  }
+
+  #concludeLater(): void {
+    setImmediate(() => {
+      if (this.#terminated) return
+      this.#conclude()
+      this.flush()
+    })
+  }
+
+  /** Lets a Close frame or a fault that was received take effect; the answer goes behind the messages that wait. */
   #conclude(): void {
-    if (this.#terminated) return
-    this.#protocol.conclude()
-    this.flush()
+    if (!this.#protocol.concluding) return
+    // Who breaks the rules gets no more than the reason.
+    if (this.#protocol.faulty) this.sender.clear()
+    this.sender.end(() => this.#protocol.conclude())
+    this.#closing()
+  }
+
+  #tell(name: 'ping' | 'pong', payload: Buffer): void {
+    const handle = this.control?.[name]
+    if (handle === undefined) return
+    try {
+      // A view of what is to be decoded next: not to be given away.
+      handle(Buffer.from(payload))
+    } catch (error) {
+      this.listenerFailed(error)
+    }
   }
 
   /** Takes what the peer said last, though the inbox had no room for it: nothing can follow. */
@@ -419,40 +512,29 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
-    this.#protocol.conclude()
+    this.#conclude()
   }
 
   #streamEnded(): void {
     this.#receiveRest()
-    this.#protocol.receiveEnd()
+    this.sender.end(() => this.#protocol.receiveEnd())
     this.#closing()
     this.flush()
   }
 
-  /** Whether a message may be sent now; else the slow policy has been applied, or the connection is over. */
-  #hasRoom(): boolean {
-    if (this.state !== 'open') return this.#drop()
-    const { maxSendBuffer } = this.limits
-    const buffered = this.bufferedAmount
-    if (buffered <= maxSendBuffer) return true
-    if (this.#slow === 'close') this.#closeSlow(buffered)
-    return this.#drop()
-  }
-
-  #closeSlow(buffered: number): void {
+  tooSlow(buffered: number): void {
     const max = this.limits.maxSendBuffer
     const message = `${buffered} bytes wait to be sent, more than ${max}`
     const details = { limit: 'maxSendBuffer', actual: buffered, max }
     const error = new LimitError('ERR_WS_SEND_BUFFER_FULL', CloseCode.TryAgainLater, message, details)
-    this.close(CloseCode.TryAgainLater, 'too slow', error)
+    void this.close(CloseCode.TryAgainLater, 'too slow', error)
   }
 
-  #drop(): false {
-    this.#messagesDropped++
-    return false
+  abandoned(): void {
+    void this.close(CloseCode.InternalError, 'message abandoned')
   }
 
-  #flushLater(): void {
+  flushLater(): void {
     if (this.#receiving || this.#flushQueued) return
     this.#flushQueued = true
     flushSoon(this)
@@ -465,8 +547,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       if (this.limits.closeTimeout > 0) this.#wheel.schedule(this, this.limits.closeTimeout)
       else this.#wheel.cancel(this)
     }
-    this.#flushLater()
+    this.flushLater()
     // What the inbox has no room for is dropped from now on: the peer's Close frame must come through.
+    this.inbox.release()
     this.resume()
   }
 
@@ -481,9 +564,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       closing === 'closeReceived'
     )
       return
-    if (closing === 'done' && this.#role === 'client' && !this.#socket.readableEnded) return
+    if (closing === 'done' && this.#role === 'client' && !this.socket.readableEnded) return
     this.#ended = true
-    this.#socket.end()
+    this.socket.end()
   }
 
   #streamClosed(): void {
@@ -496,7 +579,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     this.#wheel.cancel(this)
     this.#rest = undefined
     this.#closeInfo = this.#describeEnd()
-    this.inbox.end()
+    this.sender.clear()
+    this.inbox.close(this.closeError)
     this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)
     this.#resolveClosed?.(this.#closeInfo)
@@ -505,7 +589,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #describeEnd(): CloseInfo {
     const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
-    const left = this.#closeLeft || (this.#socket.writableFinished && !this.#outbox.lost)
+    const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
     const sent = left ? closeSent : undefined
     const first = by === 'local' ? closeSent : by === 'remote' ? received : undefined
     return {
@@ -528,14 +612,6 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       }),
     )
   }
-}
-
-/** The bytes to keep: a view, unless that would keep a much larger buffer alive. */
-function own(bytes: Buffer, start: number, end: number): Buffer {
-  if ((end - start) * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
-  const copy = Buffer.allocUnsafe(end - start)
-  bytes.copy(copy, 0, start, end)
-  return copy
 }
 
 function asError(error: unknown): Error {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
-import type { SlowPolicy } from '../conn/link.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
 import { defaultLimits, type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'

@@ -73,6 +73,7 @@ export const errorKinds = {
   ERR_WS_INVALID_OPTION: 'UsageError',
   ERR_WS_INVALID_ARGUMENT: 'UsageError',
   ERR_WS_CONCURRENT_READ: 'UsageError',
+  ERR_WS_WRITER_ENDED: 'UsageError',
 } as const
 
 /** A stable error code. `docs/errors.md` says of each when it occurs, and what to do about it. */

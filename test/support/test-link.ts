@@ -1,5 +1,6 @@
 import { Conn } from '../../src/conn/conn.ts'
-import { Link, type SlowPolicy } from '../../src/conn/link.ts'
+import { Link } from '../../src/conn/link.ts'
+import type { SlowPolicy } from '../../src/conn/sender.ts'
 import { TimerWheel } from '../../src/conn/timer-wheel.ts'
 import { type Limits, resolveLimits } from '../../src/protocol/limits.ts'
 import { renderEvent } from '../engine.ts'
