@@ -139,11 +139,7 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
   const scheme = url.protocol.slice(0, -1)
   if (!isScheme(scheme)) return 'a proxy has the scheme http, https, socks5 or socks5h'
   try {
-    // Only the schemes of the web have their names decoded by URL itself.
-    const hostname = url.hostname.startsWith('[')
-      ? url.hostname
-      : domainToASCII(decodeURIComponent(url.hostname))
-    const host = withoutBrackets(hostname)
+    const host = hostOf(url)
     if (host === '') return 'it names no host'
     const port = url.port === '' ? defaultPorts[scheme] : Number(url.port)
     const user = decodeURIComponent(url.username)
@@ -155,6 +151,13 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
   } catch {
     return 'host, user or password are not percent-encoded UTF-8'
   }
+}
+
+/** Only for the schemes of the web does `URL` itself decode names, and take none that can be none. */
+function hostOf({ hostname }: URL): string {
+  if (hostname.startsWith('[')) return withoutBrackets(hostname)
+  const name = decodeURIComponent(hostname)
+  return /[\s/\\?#@:[\]%]/.test(name) ? '' : domainToASCII(name)
 }
 
 function isScheme(scheme: string): scheme is ProxyAddress['scheme'] {
