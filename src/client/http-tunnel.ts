@@ -54,9 +54,11 @@ export function httpTunnel(
         else settle(resolve)
         return
       }
-      refuse = readTunnelBody(stream, headers, head, (body) =>
-        fail(proxyError(proxy.label, `answered with status ${status}`, { status, headers, body })),
-      )
+      const done = (body: string): void =>
+        fail(proxyError(proxy.label, `answered with status ${status}`, { status, headers, body }))
+      // Node takes an interim answer (1xx) for the last word, too. It has no body, and to CONNECT nobody sends one.
+      if (status < 200) done('')
+      else refuse = readTunnelBody(stream, headers, head, done)
     })
     request.on('error', (cause) => fail(proxyFailure(cause, proxy.label)))
     request.end()
