@@ -2,7 +2,7 @@ import { isIP, type LookupFunction, connect as netConnect, Socket } from 'node:n
 import { Duplex } from 'node:stream'
 import { UsageError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
-import { closedEarly, silenceErrors, streamEvent } from './stream-event.ts'
+import { closedEarly, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
 
 /** What a {@link ConnectHook} is to reach. */
 export interface ConnectTarget {
@@ -89,6 +89,9 @@ async function askHook(
     signal.throwIfAborted()
     throw inWords(error)
   }
-  if (given instanceof Duplex) return silenceErrors(given)
+  if (given instanceof Duplex) {
+    letFlow(given)
+    return silenceErrors(given)
+  }
   throw new UsageError('ERR_WS_INVALID_OPTION', 'connect must give a Duplex stream, or a promise of one')
 }

@@ -75,7 +75,7 @@ describe('socksTunnel', () => {
       for (const timeout of [0, 5_000]) {
         const stream = await ask(proxy.port, { host, port: server.port }, '', never, timeout)
         stream.write('hello')
-        const [chunk] = (await once(stream.resume(), 'data')) as [Buffer]
+        const [chunk] = (await once(stream, 'data')) as [Buffer]
         assert.equal(chunk.toString(), 'hello')
         stream.destroy()
       }

@@ -3,6 +3,7 @@ import { HandshakeError, WebSocketError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
 import { proxyError } from './connect-error.ts'
 import type { ProxyAddress } from './proxy.ts'
+import { letFlow } from './stream-event.ts'
 
 /** What is used of the package `socks`. */
 type Socks = Pick<typeof import('socks'), 'SocksClient'>
@@ -75,6 +76,6 @@ async function assertSilent(stream: Duplex, { label }: ProxyAddress): Promise<vo
   stream.on('data', onData)
   await new Promise((resolve) => setImmediate(resolve))
   stream.off('data', onData)
-  stream.pause()
+  letFlow(stream)
   if (!silent) throw proxyError(label, 'sent something behind its answer')
 }

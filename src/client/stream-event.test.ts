@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
-import { closedEarly, silenceErrors, streamEvent } from './stream-event.ts'
+import { closedEarly, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
 
 const never = new AbortController().signal
 
@@ -67,5 +67,16 @@ describe('streamEvent', () => {
     const stream = silenceErrors(new PassThrough())
     stream.destroy(boom)
     await assert.rejects(streamEvent(stream, 'ready', never), boom)
+  })
+})
+
+describe('letFlow', () => {
+  it('a stream that was paused flows to who listens next', async () => {
+    const stream = new PassThrough()
+    stream.pause()
+    letFlow(stream)
+    const heard = new Promise((resolve) => stream.on('data', resolve))
+    stream.write('x')
+    assert.equal(String(await heard), 'x')
   })
 })

@@ -43,3 +43,12 @@ export function closedEarly(): NodeJS.ErrnoException {
 export function silenceErrors<Stream extends Duplex>(stream: Stream): Stream {
   return stream.on('error', () => {})
 }
+
+/**
+ * Has a stream that flows, or is paused, wait for the next to listen, as Node leaves one behind an upgrade. Of a stream
+ * that stays paused, `node:http` would never hear anything.
+ */
+export function letFlow(stream: Duplex): void {
+  const state: { readableFlowing: boolean | null } = stream
+  state.readableFlowing = null
+}
