@@ -4,8 +4,12 @@
  * @module
  */
 
+export type { ConnectHook, ConnectTarget } from './client/connect-stream.ts'
+export type { CookieJar } from './client/cookies.ts'
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
+export type { ProxyChoice, ProxyOptions } from './client/proxy.ts'
+export type { DialTlsOptions } from './client/start-tls.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
 export { Conn } from './conn/conn.ts'
 export type { ExtensionOptions } from './conn/extension-options.ts'

@@ -43,8 +43,12 @@ const entries: Readonly<
       'CloseInfo',
       'CompressionOptions',
       'ConnStats',
+      'ConnectHook',
+      'ConnectTarget',
+      'CookieJar',
       'Data',
       'DialOptions',
+      'DialTlsOptions',
       'DrainOptions',
       'EncodingStats',
       'ErrorCode',
@@ -58,6 +62,8 @@ const entries: Readonly<
       'MessageListener',
       'MessageType',
       'OriginCheck',
+      'ProxyChoice',
+      'ProxyOptions',
       'RejectOptions',
       'Rejection',
       'SchemaIssue',
@@ -218,8 +224,21 @@ describe('the packed package', { timeout: 120_000 }, () => {
     const manifest = JSON.parse(
       await readFile(join(project, 'node_modules/silverback/package.json'), 'utf8'),
     ) as Record<string, unknown>
-    for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies'])
-      assert.equal(manifest[kind], undefined, kind)
+    for (const kind of ['dependencies', 'optionalDependencies']) assert.equal(manifest[kind], undefined, kind)
+    const peers = Object.keys((manifest['peerDependencies'] ?? {}) as object)
+    assert.deepEqual(peers, ['socks'])
+    const optional = Object.fromEntries(peers.map((name) => [name, { optional: true }]))
+    assert.deepEqual(manifest['peerDependenciesMeta'], optional)
+  })
+
+  test('what an optional package is for says that it is missing', async () => {
+    const code = `const { dial } = await import('silverback')
+      const options = { proxy: 'socks5h://user:secret@127.0.0.1:1' }
+      await dial('ws://a.example', options).catch(({ code, message }) => console.log(code, message))`
+    assert.equal(
+      await runNode('--input-type=module', '--eval', code),
+      'ERR_WS_PROXY a SOCKS proxy needs the npm package socks, which cannot be loaded: npm install socks\n',
+    )
   })
 
   for (const [entry, { values, types }] of Object.entries(entries)) {

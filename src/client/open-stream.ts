@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { WebSocketError } from '../session/errors.ts'
+import { abortable } from './abortable.ts'
 import { connectError, proxyFailure } from './connect-error.ts'
 import { type ConnectOptions, connectStream } from './connect-stream.ts'
 import { authority, type DialTarget } from './dial-target.ts'
@@ -7,7 +8,7 @@ import type { HandshakeDeadline } from './handshake-deadline.ts'
 import { httpTunnel } from './http-tunnel.ts'
 import { chooseProxy, type ProxyAddress, type ResolvedProxyOptions } from './proxy.ts'
 import { resolveName } from './resolve-name.ts'
-import { socksTunnel } from './socks-tunnel.ts'
+import { loadSocks, socksTunnel } from './socks-tunnel.ts'
 import { type DialTlsOptions, startTls, withContext } from './start-tls.ts'
 
 /** How a server is reached. */
@@ -52,17 +53,19 @@ async function openTunnel(
   deadline: HandshakeDeadline,
 ): Promise<Duplex> {
   const { signal } = deadline
-  // Before the proxy is asked for anything: that the name has no address is not its doing.
+  // What is missing here, a package or an address, is found before the proxy is asked for anything.
+  const socks = proxy.scheme.startsWith('socks') ? await abortable(() => loadSocks(), signal) : undefined
   const address = proxy.scheme === 'socks5' ? await resolveName(host, options.lookup, signal) : host
   const secure = proxy.scheme === 'https'
   const hop = { host: proxy.host, port: proxy.port, socketPath: undefined, secure, proxy: true }
   const inWords = (cause: unknown): Error => proxyFailure(cause, proxy.label)
   const stream = await telling(inWords, signal, async () => {
+    const tls = secure ? withContext(options.proxy.tls) : {}
     const plain = await connectStream(hop, options, inWords, signal)
-    return secure ? await startTls(plain, proxy.host, options.proxy.tls, signal) : plain
+    return secure ? await startTls(plain, proxy.host, tls, signal) : plain
   })
-  if (proxy.scheme.startsWith('socks'))
-    await socksTunnel(stream, { host: address, port }, proxy, options.timeout, signal)
+  if (socks !== undefined)
+    await socksTunnel(socks, stream, { host: address, port }, proxy, options.timeout, signal)
   else await httpTunnel(stream, authority(host, port), proxy, options.proxy.headers, deadline)
   return stream
 }

@@ -43,7 +43,7 @@ async function ask(
   const proxy = parseProxy(`socks5h://${login}proxy.example`)
   assert.ok(typeof proxy !== 'string')
   try {
-    await socksTunnel(stream, destination, proxy, timeout, signal)
+    await socksTunnel(await loadSocks(), stream, destination, proxy, timeout, signal)
     return stream
   } catch (error) {
     assert.equal(stream.destroyed, true)

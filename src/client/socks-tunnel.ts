@@ -6,7 +6,7 @@ import type { ProxyAddress } from './proxy.ts'
 import { letFlow } from './stream-event.ts'
 
 /** What is used of the package `socks`. */
-type Socks = Pick<typeof import('socks'), 'SocksClient'>
+export type Socks = Pick<typeof import('socks'), 'SocksClient'>
 
 /** An hour: the package keeps its timer, and with it the connection, that long, and has no word for "never". */
 const LONGEST = 3_600_000
@@ -17,9 +17,10 @@ const LONGEST = 3_600_000
  *
  * @param host - an address, or a name that the proxy resolves
  * @param timeout - for the whole handshake, in milliseconds; 0 = no limit
- * @throws HandshakeError `ERR_WS_PROXY`, also when the package `socks` is not installed
+ * @throws HandshakeError `ERR_WS_PROXY`
  */
 export async function socksTunnel(
+  { SocksClient }: Socks,
   stream: Duplex,
   { host, port }: { readonly host: string; readonly port: number },
   proxy: ProxyAddress,
@@ -27,7 +28,6 @@ export async function socksTunnel(
   signal: AbortSignal,
 ): Promise<void> {
   try {
-    const { SocksClient } = await abortable(() => loadSocks(), signal)
     const { user: userId = '', password = '' } = proxy.login ?? {}
     await abortable(
       () =>
