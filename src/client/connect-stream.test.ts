@@ -196,6 +196,15 @@ describe('connectStream, the connect hook', () => {
     await closed(stream)
   })
 
+  it('may give a stream that is paused', async () => {
+    const stream = new PassThrough()
+    stream.pause()
+    const given = await open({}, { connect: () => stream })
+    const heard = once(given, 'data')
+    stream.write('x')
+    assert.equal(String(await heard), 'x')
+  })
+
   it('may give a promise, and a socket that is still connecting', async () => {
     await using server = await local()
     const connect = (): Socket => netConnect(server.port, '127.0.0.1')

@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
 import { HttpProxy } from '../../test/support/http-proxy.ts'
+import type { ExtensionFactory } from '../protocol/extension.ts'
 import { HandshakeError, TimeoutError } from '../session/errors.ts'
 import type { CookieJar } from './cookies.ts'
 import { type DialOptions, resolveDialOptions } from './dial-options.ts'
@@ -74,6 +75,16 @@ describe('handshake', () => {
   it('hangs up on what does not agree', async () => {
     await using server = await answering(switching('wrong'))
     assert.equal((await refused(shake(server.url))).code, 'ERR_WS_ACCEPT')
+    await server.deserted()
+  })
+
+  it('hangs up when an extension of the caller throws, and passes that on', async () => {
+    await using server = await answering((socket, accept) =>
+      socket.write(switching(accept, 'Sec-WebSocket-Extensions: x-test\r\n')),
+    )
+    const extension = { name: 'x-test', offers: () => [new Map()], accept: () => assert.fail(boom) }
+    const extensions = [extension as unknown as ExtensionFactory]
+    await assert.rejects(shake(server.url, { extensions }), boom)
     await server.deserted()
   })
 
