@@ -144,6 +144,14 @@ describe('connectStream, TCP', () => {
       stream.destroy()
     }
     assert.deepEqual(server.from, ['127.0.0.3', '127.0.0.3'])
+    const families: unknown[] = []
+    const lookup: LookupFunction = (_host, { family }, done) => {
+      families.push(family)
+      done(boom, [])
+    }
+    for (const localAddress of ['127.0.0.3', '::1'])
+      assert.equal(await failure(open({ host: 'a.example' }, { lookup, localAddress })), boom)
+    assert.deepEqual(families, [4, 6])
     const error = await failure(open({ port: server.port }, { localAddress: '192.0.2.1' }))
     assert.equal(error.code, 'EADDRNOTAVAIL')
   })

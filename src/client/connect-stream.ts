@@ -2,7 +2,7 @@ import { isIP, type LookupFunction, connect as netConnect, Socket } from 'node:n
 import { Duplex } from 'node:stream'
 import { UsageError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
-import { closedEarly, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
+import { assertOpen, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
 
 /** What a {@link ConnectHook} is to reach. */
 export interface ConnectTarget {
@@ -46,7 +46,7 @@ export async function connectStream(
       ? silenceErrors(openSocket(target, options))
       : await askHook(() => connect({ ...target, signal }), inWords, signal)
   if (stream instanceof Socket && stream.connecting) await streamEvent(stream, 'connect', signal)
-  if (stream.destroyed) throw stream.errored ?? closedEarly()
+  assertOpen(stream)
   return stream
 }
 

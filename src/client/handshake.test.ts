@@ -82,8 +82,13 @@ describe('handshake', () => {
     await using server = await answering((socket, accept) =>
       socket.write(switching(accept, 'Sec-WebSocket-Extensions: x-test\r\n')),
     )
-    const extension = { name: 'x-test', offers: () => [new Map()], accept: () => assert.fail(boom) }
-    const extensions = [extension as unknown as ExtensionFactory]
+    const extension: ExtensionFactory = {
+      name: 'x-test',
+      offers: () => [new Map()],
+      accept: () => assert.fail(boom),
+      negotiate: () => undefined,
+    }
+    const extensions = [extension]
     await assert.rejects(shake(server.url, { extensions }), boom)
     await server.deserted()
   })

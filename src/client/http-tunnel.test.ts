@@ -213,6 +213,16 @@ describe('httpTunnel, proxies that are none', () => {
   }
 })
 
+describe('httpTunnel, over a stream that is gone', () => {
+  it('fails at once', async () => {
+    const deadline = new HandshakeDeadline(0, undefined)
+    const proxy = parseProxy('proxy.example')
+    assert.ok(typeof proxy !== 'string')
+    const tunnel = httpTunnel(new Duplex().destroy(), 'a.example:443', proxy, {}, deadline)
+    await assert.rejects(tunnel, /^HandshakeError: no connection to the proxy proxy\.example:80: ECONNRESET$/)
+  })
+})
+
 describe('httpTunnel, given up', () => {
   it('while it waits, and while a refusal comes', async () => {
     for (const answer of ['', 'HTTP/1.1 200', 'HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\nno']) {

@@ -5,6 +5,7 @@ import type { HandshakeDeadline } from './handshake-deadline.ts'
 import { lowerCase } from './header-options.ts'
 import type { ProxyAddress } from './proxy.ts'
 import { readTunnelBody } from './refusal-body.ts'
+import { closedEarly } from './stream-event.ts'
 
 /**
  * Has an HTTP proxy make the stream to it one to a server, by CONNECT (RFC 9110 section 9.3.6). The stream is taken
@@ -23,6 +24,7 @@ export function httpTunnel(
   const { signal } = deadline
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
+    if (stream.destroyed) throw proxyFailure(stream.errored ?? closedEarly(), proxy.label)
     const request = httpRequest({
       method: 'CONNECT',
       path: destination,

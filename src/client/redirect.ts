@@ -40,7 +40,7 @@ export function nextHop({ target, headers, tls }: Hop, location: string): Hop | 
   const relative = !URL.canParse(location)
   url.protocol = url.protocol.replace(/^http/, 'ws')
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
-    return `its Location has the scheme ${url.protocol.slice(0, -1)}`
+    return `its Location has the scheme ${url.protocol.slice(0, -1).slice(0, 20)}`
   if (target.secure && url.protocol === 'ws:') return 'it leads from wss to ws'
   if (url.username !== '' || url.password !== '') return 'its Location has a user name or password'
   url.hash = ''

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners, once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
@@ -300,6 +301,16 @@ describe('requestUpgrade, answers that are no HTTP', () => {
       assert.equal((error.cause as NodeJS.ErrnoException).code, 'ECONNRESET')
     })
   }
+
+  it('a stream that is gone', async () => {
+    const deadline = new HandshakeDeadline(0, undefined)
+    const url = new URL('ws://a.example')
+    const request = { url, label: 'a.example', headers: {}, offer, redirects: false, onAnswer() {} }
+    await assert.rejects(
+      requestUpgrade(new Duplex().destroy(), request, deadline),
+      /^HandshakeError: no connection to a\.example: ECONNRESET$/,
+    )
+  })
 
   it('nobody there', async () => {
     const server = createServer().listen(0, '127.0.0.1')

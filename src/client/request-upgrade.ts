@@ -6,6 +6,7 @@ import { connectError } from './connect-error.ts'
 import type { HandshakeDeadline } from './handshake-deadline.ts'
 import { redirectStatuses } from './redirect.ts'
 import { readBody } from './refusal-body.ts'
+import { closedEarly } from './stream-event.ts'
 
 /** What is asked, and of whom. */
 export interface UpgradeRequest {
@@ -52,6 +53,7 @@ export function requestUpgrade(
   const { signal } = deadline
   return new Promise((resolve, reject) => {
     signal.throwIfAborted()
+    if (stream.destroyed) throw connectError(stream.errored ?? closedEarly(), label)
     const request = httpRequest({
       path: url.pathname + url.search,
       headers: { host: url.host, ...headers, ...buildRequestHeaders(offer) },

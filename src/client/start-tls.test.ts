@@ -183,6 +183,12 @@ describe('startTls', () => {
     assert.equal(await failure(started), boom)
   })
 
+  it('over a stream that is gone', async () => {
+    const stream = new Duplex().on('error', () => {})
+    stream.destroy(boom)
+    assert.equal(await failure(startTls(stream, 'localhost', ca, never)), boom)
+  })
+
   it('is given up with the signal', async () => {
     await using silent = await SilentServer.start()
     const controller = new AbortController()

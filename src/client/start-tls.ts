@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
-import { silenceErrors, streamEvent } from './stream-event.ts'
+import { assertOpen, silenceErrors, streamEvent } from './stream-event.ts'
 
 /** What concerns the connection below TLS: that is made elsewhere. */
 const elsewhere = [
@@ -47,6 +47,7 @@ export async function startTls(
   tls: DialTlsOptions,
   signal: AbortSignal,
 ): Promise<TLSSocket> {
+  assertOpen(stream)
   let socket: TLSSocket
   try {
     socket = tlsConnect({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
-import { closedEarly, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
+import { assertOpen, closedEarly, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
 
 const never = new AbortController().signal
 
@@ -67,6 +67,17 @@ describe('streamEvent', () => {
     const stream = silenceErrors(new PassThrough())
     stream.destroy(boom)
     await assert.rejects(streamEvent(stream, 'ready', never), boom)
+  })
+})
+
+describe('assertOpen', () => {
+  it('throws why a stream is gone', () => {
+    const stream = silenceErrors(new PassThrough())
+    assertOpen(stream)
+    stream.destroy()
+    assert.throws(() => assertOpen(stream), closedEarly())
+    const boom = new Error('boom')
+    assert.throws(() => assertOpen(silenceErrors(new PassThrough()).destroy(boom)), boom)
   })
 })
 

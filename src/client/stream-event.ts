@@ -34,6 +34,15 @@ export function streamEvent(stream: Duplex, name: string, signal: AbortSignal): 
   })
 }
 
+/**
+ * A stream that is gone says nothing more, and whoever begins to wait for it then waits for ever.
+ *
+ * @throws why it is gone
+ */
+export function assertOpen(stream: Duplex): void {
+  if (stream.destroyed) throw stream.errored ?? closedEarly()
+}
+
 /** As Node calls a connection that ends before it was of use. */
 export function closedEarly(): NodeJS.ErrnoException {
   return Object.assign(new Error('the connection was closed'), { code: 'ECONNRESET' })
