@@ -19,7 +19,19 @@ export interface ConnectTarget {
   readonly signal: AbortSignal
 }
 
-/** Gives the byte stream to a server or a proxy, in place of a TCP connection of `dial`'s own. */
+/**
+ * Gives the byte stream to a server or a proxy, in place of a TCP connection of `dial`'s own. A `net.Socket` may still be
+ * connecting. What it throws becomes the `cause` of a `HandshakeError`: `ERR_WS_CONNECT`, or `ERR_WS_PROXY` for a proxy.
+ *
+ * @example
+ * ```ts
+ * import { connect } from 'node:net'
+ * import { Dialer } from 'silverback'
+ * const dialer = new Dialer({
+ *   connect: ({ host, port, signal }) => connect({ host, port, signal, keepAlive: true }),
+ * })
+ * ```
+ */
 export type ConnectHook = (target: ConnectTarget) => Duplex | PromiseLike<Duplex>
 
 /** How TCP connections are made. */

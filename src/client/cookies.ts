@@ -8,8 +8,8 @@ import { isHeaderValue } from './header-options.ts'
  *
  * @example
  * ```ts
- * import { Dialer } from 'silverback'
- * declare const jar: import('silverback').CookieJar // new CookieJar() of tough-cookie
+ * import { type CookieJar, Dialer } from 'silverback'
+ * declare const jar: CookieJar // such as new CookieJar() of tough-cookie
  * const dialer = new Dialer({ jar })
  * ```
  */

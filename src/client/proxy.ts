@@ -10,7 +10,18 @@ import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
 /** A proxy's URL; `false` or `undefined` for none. */
 type ProxyUrl = string | URL | false | undefined
 
-/** Chooses the proxy for a server, at every dial and every redirect; `false` or `undefined` means none. */
+/**
+ * Chooses the proxy for a server, at every dial and every redirect; `false` or `undefined` means none. What it throws
+ * becomes the `cause` of a `HandshakeError` `ERR_WS_PROXY`.
+ *
+ * @example
+ * ```ts
+ * import { Dialer } from 'silverback'
+ * const dialer = new Dialer({
+ *   proxy: ({ hostname }) => !hostname.endsWith('.internal') && 'http://proxy.example:3128',
+ * })
+ * ```
+ */
 export type ProxyChoice = (url: URL) => ProxyUrl | PromiseLike<ProxyUrl>
 
 /**
