@@ -151,7 +151,7 @@ describe('httpTunnel, refusals', () => {
     for (const [answer, timeout] of [
       [(socket: Socket) => socket.end(head), 5_000],
       [(socket: Socket) => resetAfter(socket, head), 5_000],
-      [head, 50],
+      [head, 500],
     ] as const) {
       const error = await refusal(answer, { timeout })
       assert.deepEqual([error.status, error.body], [403, 'beca'])

@@ -79,6 +79,46 @@ class Echo implements AsyncDisposable {
   }
 }
 
+/** A server that hears and does not answer. */
+class Silent implements AsyncDisposable {
+  /** Somebody has sent something. */
+  readonly asked: Promise<void>
+  readonly #sockets = new Set<Socket>()
+  readonly #server = createServer()
+
+  private constructor() {
+    this.asked = new Promise((resolve) => {
+      this.#server.on('connection', (socket) => {
+        this.#sockets.add(socket)
+        socket.on('error', () => {})
+        socket.on('data', () => resolve())
+        socket.on('close', () => this.#sockets.delete(socket))
+      })
+    })
+  }
+
+  static async start(): Promise<Silent> {
+    const silent = new Silent()
+    silent.#server.listen(0, '127.0.0.1')
+    await once(silent.#server, 'listening')
+    return silent
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Waits until whoever has connected has left. */
+  deserted(): Promise<void> {
+    return until(() => this.#sockets.size === 0, 'the end of the connections')
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+}
+
 async function assertEchoes(stream: Duplex): Promise<void> {
   stream.write('hello')
   const [chunk] = (await once(stream, 'data')) as [Buffer]
@@ -190,23 +230,20 @@ for (const [scheme, withProxy] of Object.entries(proxies)) {
     })
 
     it('a proxy that hears and says nothing: in time, or with the signal', async () => {
-      const sockets: Socket[] = []
-      const server = createServer((socket) => void sockets.push(socket.on('error', () => {}))).listen(
-        0,
-        '127.0.0.1',
-      )
-      await once(server, 'listening')
-      const proxy = { url: `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`, ...proxyTls }
-      await assert.rejects(open('wss://a.example', { proxy, handshakeTimeout: 50 }), TimeoutError)
+      {
+        await using silent = await Silent.start()
+        const proxy = { url: `${scheme}://127.0.0.1:${silent.port}`, ...proxyTls }
+        await assert.rejects(open('wss://a.example', { proxy, handshakeTimeout: 50 }), TimeoutError)
+        await silent.deserted()
+      }
+      await using silent = await Silent.start()
+      const proxy = { url: `${scheme}://127.0.0.1:${silent.port}`, ...proxyTls }
       const controller = new AbortController()
       const opened = open('wss://a.example', { proxy, signal: controller.signal })
-      const [socket] = (await once(server, 'connection')) as [Socket]
-      await once(socket, 'data')
+      await silent.asked
       controller.abort(boom)
       await assert.rejects(opened, boom)
-      await Promise.all(sockets.map((each) => each.destroyed || once(each.resume(), 'close')))
-      server.close()
-      await once(server, 'close')
+      await silent.deserted()
     })
 
     it('nobody there', async () => {
