@@ -8,6 +8,7 @@ import { assertOpen, letFlow, silenceErrors, streamEvent } from './stream-event.
 export interface ConnectTarget {
   /** Name or address of the server, or of the proxy; an IPv6 address without brackets. */
   readonly host: string
+  /** Its TCP port. */
   readonly port: number
   /** The path of the unix socket of a `ws+unix:` URL, which is to be reached instead of host and port. */
   readonly socketPath: string | undefined

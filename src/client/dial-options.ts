@@ -18,11 +18,11 @@ import {
 import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
 
 /** How to connect, and how the connection behaves. */
-export interface DialOptions extends ExtensionOptions {
+export interface DialOptions<Subprotocol extends string = string> extends ExtensionOptions {
   /** Further headers of the request, such as `authorization`; `host` may be set too. What a redirect leaves of them: see `redirects`. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** The subprotocols to offer, best first. Default: none. */
-  readonly subprotocols?: readonly string[] | undefined
+  /** The subprotocols to offer, best first; names that are written here are the type of `conn.subprotocol`. Default: none. */
+  readonly subprotocols?: readonly Subprotocol[] | undefined
   /** Limits that differ from `defaultLimits`. */
   readonly limits?: Partial<Limits> | undefined
   /**

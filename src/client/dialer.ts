@@ -20,19 +20,22 @@ import { handshake } from './handshake.ts'
  * console.log(await conn.read()) // hi
  * ```
  */
-export class Dialer {
-  readonly #options: DialOptions
+export class Dialer<Subprotocol extends string = string> {
+  readonly #options: DialOptions<Subprotocol>
 
   /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
-  constructor(options: DialOptions = {}) {
+  constructor(options: DialOptions<Subprotocol> = {}) {
     resolveDialOptions(options)
     this.#options = options
   }
 
   /** As {@link dial}; options given here, unless `undefined`, come before the dialer's own. */
-  dial(url: string | URL, options: DialOptions = {}): Promise<Conn> {
+  dial<Offered extends string = Subprotocol>(
+    url: string | URL,
+    options: DialOptions<Offered> = {},
+  ): Promise<Conn<Offered>> {
     const given = Object.entries(options).filter(([, value]) => value !== undefined)
-    return dial(url, { ...this.#options, ...Object.fromEntries(given) })
+    return dial<string>(url, { ...this.#options, ...Object.fromEntries(given) }) as Promise<Conn<Offered>>
   }
 }
 
@@ -56,11 +59,15 @@ export class Dialer {
  * console.log(conn.subprotocol, await conn.read()) // news.v2 hi
  * ```
  */
-export async function dial(url: string | URL, options: DialOptions = {}): Promise<Conn> {
+export async function dial<Subprotocol extends string = string>(
+  url: string | URL,
+  options: DialOptions<Subprotocol> = {},
+): Promise<Conn<Subprotocol>> {
   const resolved = resolveDialOptions(options)
   const target = checkUrl(url)
   const { response, socket, head, acceptance } = await handshake(target, resolved)
-  return open(response, socket, head, acceptance, resolved)
+  // The handshake has seen to it that the chosen subprotocol was offered.
+  return open(response, socket, head, acceptance, resolved) as Conn<Subprotocol>
 }
 
 function open(

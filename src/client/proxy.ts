@@ -7,9 +7,6 @@ import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'
 import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
 
-/** A proxy's URL; `false` or `undefined` for none. */
-type ProxyUrl = string | URL | false | undefined
-
 /**
  * Chooses the proxy for a server, at every dial and every redirect; `false` or `undefined` means none. What it throws
  * becomes the `cause` of a `HandshakeError` `ERR_WS_PROXY`.
@@ -22,7 +19,9 @@ type ProxyUrl = string | URL | false | undefined
  * })
  * ```
  */
-export type ProxyChoice = (url: URL) => ProxyUrl | PromiseLike<ProxyUrl>
+export type ProxyChoice = (
+  url: URL,
+) => string | URL | false | undefined | PromiseLike<string | URL | false | undefined>
 
 /**
  * Which proxy to go through, and how to speak to it.
@@ -114,7 +113,7 @@ export async function chooseProxy(
   if (choice === false || target.socketPath !== undefined) return undefined
   if (choice === 'environment') return environmentProxy(target, environment)
   if (typeof choice !== 'function') return choice
-  let url: ProxyUrl
+  let url: Awaited<ReturnType<ProxyChoice>>
   try {
     url = await abortable(() => choice(new URL(target.url)), signal)
   } catch (cause) {

@@ -3,8 +3,17 @@ import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, createSecureContext, type TLSSocket, connect as tlsConnect } from 'node:tls'
 import { assertOpen, silenceErrors, streamEvent } from './stream-event.ts'
 
+/**
+ * The options of `tls.connect` that concern TLS: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... Where to
+ * connect to is not among them.
+ */
+export type DialTlsOptions = Omit<
+  ConnectionOptions,
+  'host' | 'port' | 'path' | 'socket' | 'lookup' | 'localAddress' | 'localPort' | 'family' | 'hints'
+>
+
 /** What concerns the connection below TLS: that is made elsewhere. */
-const elsewhere = [
+const elsewhere: readonly string[] = [
   'host',
   'port',
   'path',
@@ -14,13 +23,7 @@ const elsewhere = [
   'localPort',
   'family',
   'hints',
-] as const
-
-/**
- * The options of `tls.connect` that concern TLS: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... Where to
- * connect to is not among them.
- */
-export type DialTlsOptions = Omit<ConnectionOptions, (typeof elsewhere)[number]>
+]
 
 /** Why these can be no options for TLS; `undefined` when they can. */
 export function wrongTlsOptions(tls: unknown): string | undefined {
