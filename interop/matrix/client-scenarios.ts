@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { reject, serve } from 'silverback'
 import { type PeerConnectOptions, PeerError } from '../led-peer.ts'
 import type { Bench } from './bench.ts'
-import type { Scenario } from './scenarios.ts'
+import type { Scenario } from './scenario.ts'
 
 /** The status that the peer is answered with. */
 async function statusOf(bench: Bench, url: string, options: PeerConnectOptions = {}): Promise<number | null> {

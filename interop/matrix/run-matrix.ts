@@ -2,7 +2,8 @@ import { after, describe, test } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { Bench } from './bench.ts'
 import type { PeerKind, Side } from './peer-kind.ts'
-import { type Scenario, scenarios } from './scenarios.ts'
+import type { Scenario } from './scenario.ts'
+import { scenarios } from './scenarios.ts'
 
 /** Whether this peer goes through this scenario on this side. */
 export function applies({ sides, lacks }: PeerKind, side: Side, scenario: Scenario): boolean {

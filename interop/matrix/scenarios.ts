@@ -2,36 +2,18 @@
 // client-scenarios.ts and server-scenarios.ts.
 
 import assert from 'node:assert/strict'
-import { type CompressionOptions, prepare } from 'silverback'
+import { prepare } from 'silverback'
 import { PeerError } from '../led-peer.ts'
 import { assertSame, ending, samples } from '../samples.ts'
-import type { Bench, Pair } from './bench.ts'
+import type { Pair } from './bench.ts'
 import { clientScenarios } from './client-scenarios.ts'
-import type { Ability, Side } from './peer-kind.ts'
+import type { Ability } from './peer-kind.ts'
+import { type Scenario, type Variant, variants } from './scenario.ts'
 import { serverScenarios } from './server-scenarios.ts'
-
-/** One row of the matrix. */
-export interface Scenario {
-  readonly name: string
-  /** What the peer has to be; default: either. */
-  readonly side?: Side
-  /** What the peer has to be able to do. */
-  readonly needs?: readonly Ability[]
-  run(bench: Bench): Promise<void>
-}
 
 const small = samples.filter(({ message }) => message.length <= 65_537)
 
-const variants: readonly { readonly suffix: string; readonly compression: boolean | CompressionOptions }[] = [
-  { suffix: '', compression: false },
-  { suffix: ', compressed', compression: true },
-  {
-    suffix: ', compressed with takeover',
-    compression: { sendTakeover: true, receiveTakeover: true, threshold: 0 },
-  },
-]
-
-function assertSaved({ conn }: Pair, compression: boolean | CompressionOptions): void {
+function assertSaved({ conn }: Pair, { compression }: Variant): void {
   const { encoding } = conn.stats
   if (compression === false) return assert.equal(encoding, undefined)
   assert.ok(encoding !== undefined)
@@ -39,7 +21,8 @@ function assertSaved({ conn }: Pair, compression: boolean | CompressionOptions):
   assert.ok(encoding.encodedReceived < encoding.plainReceived, 'what the peer sent')
 }
 
-const carrying: readonly Scenario[] = variants.flatMap(({ suffix, compression }): Scenario[] => {
+const carrying: readonly Scenario[] = variants.flatMap((variant): Scenario[] => {
+  const { suffix, compression } = variant
   const needs: Ability[] = compression === false ? [] : ['compression']
   return [
     {
@@ -56,7 +39,7 @@ const carrying: readonly Scenario[] = variants.flatMap(({ suffix, compression })
         for (const { message } of samples) conn.send(message)
         for (const { name, message } of samples) assertSame(await conn.read(), message, `${name}, pipelined`)
         await echoed
-        assertSaved(pair, compression)
+        assertSaved(pair, variant)
       },
     },
     {
@@ -71,7 +54,7 @@ const carrying: readonly Scenario[] = variants.flatMap(({ suffix, compression })
           await peer.send(message)
           assertSame(await conn.read(), message, `${name}, from the peer`)
         }
-        assertSaved(pair, compression)
+        assertSaved(pair, variant)
       },
     },
     {

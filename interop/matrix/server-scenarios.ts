@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { dial, HandshakeError } from 'silverback'
-import type { Scenario } from './scenarios.ts'
+import type { Scenario } from './scenario.ts'
 
 export const serverScenarios: readonly Scenario[] = [
   {

@@ -1,6 +1,7 @@
 import type { Ability, PeerKind } from './peer-kind.ts'
 import { applies } from './run-matrix.ts'
-import { type Scenario, scenarios } from './scenarios.ts'
+import type { Scenario } from './scenario.ts'
+import { scenarios } from './scenarios.ts'
 
 function cell(kind: PeerKind, scenario: Scenario): string {
   const sides = (['client', 'server'] as const).filter((side) => applies(kind, side, scenario))
