@@ -61,7 +61,8 @@ class Link(led.Link):
         elif isinstance(event, Pong):
             self.on_pong()
         elif isinstance(event, CloseConnection):
-            if self.ws.state is ConnectionState.REMOTE_CLOSING:
+            # In the state OPEN it is wsproto itself that cannot go on.
+            if self.ws.state in (ConnectionState.OPEN, ConnectionState.REMOTE_CLOSING):
                 await self.transmit(event.response())
             # An empty Close frame is 1005 for it too.
             self.on_end(int(event.code), event.reason or "")
