@@ -2,6 +2,7 @@
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -79,6 +80,21 @@ export class ForeignProcess implements AsyncDisposable {
 
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
+  }
+
+  /** Kills what does the work, without a chance to clear up: its children where it has some (Linux), else itself. */
+  crash(): void {
+    const { pid } = this.#child
+    let children: string[] = []
+    try {
+      children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+        .split(' ')
+        .filter((child) => child !== '')
+    } catch {
+      // Not Linux, or it is gone.
+    }
+    if (children.length === 0) this.#child.kill('SIGKILL')
+    for (const child of children) process.kill(Number(child), 'SIGKILL')
   }
 
   /** Ends it: at once, but so that it can end its own children. */

@@ -275,14 +275,17 @@ for (const kind of proxyKinds) {
   })
 
   describe(`${kind.name} ends`, { skip }, () => {
-    test('stopped: 1006 on both sides, and reading says so', async () => {
-      await using way = await Way.open(kind)
-      await using ends = await way.connect()
-      const reading = assert.rejects(ends.client.read(), { name: 'CloseError', code: 'ERR_WS_CLOSED' })
-      way.proxy?.signal('SIGTERM')
-      for (const info of await Promise.all([ends.client.closed, ends.server.closed])) assertLost(info)
-      await reading
-    })
+    for (const how of ['stopped', 'killed'] as const) {
+      test(`${how}: 1006 on both sides, and reading says so`, async () => {
+        await using way = await Way.open(kind)
+        await using ends = await way.connect()
+        const reading = assert.rejects(ends.client.read(), { name: 'CloseError', code: 'ERR_WS_CLOSED' })
+        if (how === 'stopped') way.proxy?.signal('SIGTERM')
+        else way.proxy?.crash()
+        for (const info of await Promise.all([ends.client.closed, ends.server.closed])) assertLost(info)
+        await reading
+      })
+    }
 
     test('gracefully: its connections go on, new ones are refused', async () => {
       await using way = await Way.open(kind)
