@@ -16,6 +16,7 @@ import {
   prepare,
   serve,
 } from 'silverback'
+import { WebSocket } from 'ws'
 import { assertNoLeaks } from '../test/leaks.ts'
 import { selfSigned } from './certificate.ts'
 import { endForeignProcesses } from './foreign-process.ts'
@@ -202,6 +203,17 @@ for (const kind of [undefined, ...proxyKinds]) {
       const seen = [headers['x-forwarded-for'], headers['x-forwarded-proto']]
       assert.deepEqual(seen, kind === undefined ? Object.values(claims) : ['127.0.0.1', 'http'])
       assert.equal(ends.server.remoteAddress, '127.0.0.1')
+    })
+
+    test('limits per address count clients, not the proxy', async () => {
+      const addressOf = ({ headers }: IncomingMessage): string => String(headers['x-forwarded-for'])
+      const server = { maxConnectionsPerAddress: 1, ...(kind !== undefined && { addressOf }) }
+      await using _first = await way.connect({ server })
+      assert.equal((await refusalOf(way.dial({ headers: { 'x-forwarded-for': '192.0.2.1' } }))).status, 429)
+      const other = new WebSocket(`${way.url}/`, { localAddress: '127.0.0.2' })
+      await once(other, 'open')
+      other.close()
+      await once(other, 'close')
     })
 
     test('headers that are too many or too long are refused', async () => {
