@@ -1,9 +1,10 @@
 // Programs that are not ours, as processes of their own.
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -106,13 +107,27 @@ export class ForeignProcess implements AsyncDisposable {
   }
 }
 
+const given = new Set<number>()
+
+/**
+ * A port that nobody listens on, below those that systems give out by themselves: what is free there stays free until
+ * the server that it is for has taken it, however many tests look for one.
+ */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = randomInt(20_000, 32_000)
+    if (given.has(port)) continue
+    given.add(port)
+    const server = createServer().listen(port, '127.0.0.1')
+    const free = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    )
+    if (!free) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
 }
 
 /** Whether somebody listens there. */
@@ -143,7 +158,7 @@ export class ForeignServer extends ForeignProcess {
    */
   static async start(command: string, argsFor: (port: number) => readonly string[]): Promise<ForeignServer> {
     let output = ''
-    // Between our look and its own, somebody else may take the port.
+    // Somebody else may still be quicker.
     for (let attempt = 0; attempt < 3; attempt++) {
       const port = await freePort()
       const server = new ForeignServer(command, argsFor(port), port)
