@@ -13,6 +13,12 @@ const patience = 20_000
 
 const running = new Set<ForeignProcess>()
 
+// A test file that the runner gives up is told so by SIGTERM, and has no `after` any more.
+process.once('exit', () => {
+  for (const foreign of running) foreign.signal('SIGTERM')
+})
+process.once('SIGTERM', () => process.exit(143))
+
 /** Ends what still runs: a test that was given up does not get to do it itself. For `after`. */
 export async function endForeignProcesses(): Promise<void> {
   await Promise.all([...running].map((process) => process[Symbol.asyncDispose]()))

@@ -46,20 +46,30 @@ export interface ProxyKind {
   start(options: ProxyOptions): Promise<ForeignServer>
 }
 
+const folders = new Set<string>()
+
+function remove(folder: string): void {
+  folders.delete(folder)
+  rmSync(folder, { recursive: true, force: true })
+}
+
+process.once('exit', () => folders.forEach(remove))
+
 /** Its own folder, which is gone when the proxy is. */
 async function startIn(
   command: string,
   prepare: (folder: string, port: number) => readonly string[],
 ): Promise<ForeignServer> {
   const folder = mkdtempSync(join(tmpdir(), 'silverback-proxy-'))
+  folders.add(folder)
   // nginx's workers are nobody.
   chmodSync(folder, 0o755)
   try {
     const proxy = await ForeignServer.start(command, (port) => prepare(folder, port))
-    void proxy.exit.then(() => rmSync(folder, { recursive: true, force: true }))
+    void proxy.exit.then(() => remove(folder))
     return proxy
   } catch (error) {
-    rmSync(folder, { recursive: true, force: true })
+    remove(folder)
     throw error
   }
 }
