@@ -4,9 +4,12 @@
  * @module
  */
 
+export type { ConnectHook, ConnectTarget } from './client/connect-stream.ts'
+export type { CookieJar } from './client/cookies.ts'
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
 export type { NetworkStatus } from './client/network-status.ts'
+export type { ProxyChoice, ProxyOptions } from './client/proxy.ts'
 export { reconnect } from './client/reconnect.ts'
 export type {
   Attempt,
@@ -23,6 +26,7 @@ export {
   reconnecting,
 } from './client/reconnecting-conn.ts'
 export type { DropReason, OutboxOptions, OverflowPolicy } from './client/send-queue.ts'
+export type { DialTlsOptions } from './client/start-tls.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
 export { formatCloseMessage, isCloseError, isUnexpectedCloseError } from './conn/close-helpers.ts'
 export { Conn, type MessagesOptions } from './conn/conn.ts'

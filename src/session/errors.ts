@@ -59,7 +59,10 @@ export const errorKinds = {
   ERR_WS_SOCKET_CLOSED: 'HandshakeError',
   // Why a client did not take the answer.
   ERR_WS_CONNECT: 'HandshakeError',
+  ERR_WS_PROXY: 'HandshakeError',
   ERR_WS_STATUS: 'HandshakeError',
+  ERR_WS_REDIRECT: 'HandshakeError',
+  ERR_WS_TOO_MANY_REDIRECTS: 'HandshakeError',
   ERR_WS_ACCEPT: 'HandshakeError',
   ERR_WS_SUBPROTOCOL: 'HandshakeError',
   ERR_WS_EXTENSION: 'HandshakeError',
@@ -205,7 +208,7 @@ export class LimitError extends WebSocketError {
  * ```
  */
 export class HandshakeError extends WebSocketError {
-  /** The HTTP status: what the server answered. `undefined` when there was no answer. */
+  /** The HTTP status: what the server answered, or the proxy (`ERR_WS_PROXY`). `undefined` when there was no answer. */
   readonly status: number | undefined
   /** The answer's headers, lower-case, where there was an answer. */
   readonly headers: IncomingHttpHeaders | undefined
