@@ -265,7 +265,7 @@ export class Conn implements Session, AsyncDisposable {
    * Sends a ping or pong of your own (RFC 6455 sections 5.5.2 and 5.5.3). To measure the round trip use {@link ping}.
    *
    * @param payload - at most 125 bytes; a string is sent as UTF-8
-   * @returns whether it is on its way: not once the connection is closing
+   * @returns whether it is on its way: not once the connection is closing, nor while more than `maxSendBuffer` waits
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a longer payload or another type
    */
   sendControl(type: 'ping' | 'pong', payload: string | Uint8Array = ''): boolean {
@@ -405,12 +405,18 @@ export class Conn implements Session, AsyncDisposable {
    * ```
    */
   streams(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<MessageStream> {
-    const { inbox } = this.#link
-    const take = () => {
-      inbox.cancelStream()
-      return inbox.takeStream(options.signal)
+    const iterate = (): AsyncIterator<MessageStream, undefined> => {
+      let last: MessageStream | undefined
+      const take = () => {
+        last?.cancel()
+        return this.#link.inbox.takeStream(options.signal)
+      }
+      return messageIterator(this.#link, take, (stream) => {
+        last = stream
+        return stream
+      })
     }
-    return { [Symbol.asyncIterator]: () => messageIterator(this.#link, take, (stream) => stream) }
+    return { [Symbol.asyncIterator]: iterate }
   }
 
   /**

@@ -315,7 +315,10 @@ describe('whatever the pieces and whoever reads', () => {
           for (const size of pieces) {
             while (stream.blocked) await turn()
             const before = given - read
-            assert.ok(before <= (decoded ? 3 * mark : mark) + 6000 * factor, `${before} bytes for a mark of ${mark}`)
+            assert.ok(
+              before <= (decoded ? 3 * mark : mark) + 6000 * factor,
+              `${before} bytes for a mark of ${mark}`,
+            )
             setUp.piece(Buffer.alloc(size))
             given += size * factor
           }

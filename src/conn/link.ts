@@ -11,7 +11,8 @@ import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
 import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
-import { answerClose, type ControlHandlers } from './control.ts'
+import { answerClose, type ControlHandlers, tellControl } from './control.ts'
+import { describeEnd } from './describe-end.ts'
 import { faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -82,6 +83,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #terminated = false
   /** The kernel has taken our Close frame. */
   #closeLeft = false
+  /** The stream has ended, but what came before has not been read. */
+  #endWaits = false
   /** The peer says no more: what is left of its last chunk is read to the end, room or not. */
   #atEnd = false
   /** While closing, a message found no room. */
@@ -221,8 +224,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     )
   }
 
-  /** Sends a control frame of the application's own; `false` when it is too late. */
+  /** Sends a control frame of the application's own; `false` when it is too late, or too much waits. */
   sendControl(type: 'ping' | 'pong', payload: Uint8Array): boolean {
+    // A peer that pings and does not read could make pongs pile up.
+    if (this.sender.bufferedAmount > this.limits.maxSendBuffer) return false
     const sent = type === 'ping' ? this.#protocol.sendPing(payload) : this.#protocol.sendPong(payload)
     this.flushLater()
     return sent
@@ -298,11 +303,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   onPing(payload: Buffer): void {
-    this.#tell('ping', payload)
+    tellControl(this.control, 'ping', payload, this)
   }
 
   onPong(payload: Buffer): void {
-    this.#tell('pong', payload)
+    tellControl(this.control, 'pong', payload, this)
     const answered = this.#roundTrips?.onPong(payload)
     if (answered !== undefined && answered >= this.#pingNumber) this.#heartbeat.answered(this.#pingEnd)
   }
@@ -333,9 +338,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   // --- the inbox's flow
 
   pause(): boolean {
-    // Once the peer has said all there is room for that.
-    if (this.#atEnd) return true
-    if (this.state !== 'open') return false
+    if (this.state !== 'open' && !this.#atEnd) return false
     this.#paused = true
     this.#protocol.suspend()
     this.socket.pause()
@@ -358,7 +361,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#receiving = true
     this.#protocol.stream()
     this.#receiving = within
-    if (!within && !this.#paused) this.#readOn()
+    if (within) return
+    if (this.#protocol.concluding) this.#concludeLater()
+    else if (!this.#paused) this.#readOn()
   }
 
   refuse(): void {
@@ -376,9 +381,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#messagesReceived++
   }
 
-  drop(): void {
+  drop(begun: boolean): void {
+    if (begun && !this.#dropping) this.#messagesDropped++
     this.#dropping = true
-    this.#messagesDropped++
     this.#protocol.ignoreMessages()
   }
 
@@ -470,7 +475,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
-    if (!this.#paused) this.socket.resume()
+    if (this.#paused) return
+    if (this.#endWaits) this.#streamEnded()
+    else this.socket.resume()
   }
 
   #concludeLater(): void {
@@ -490,23 +497,13 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#closing()
   }
 
-  #tell(name: 'ping' | 'pong', payload: Buffer): void {
-    const handle = this.control?.[name]
-    if (handle === undefined) return
-    try {
-      // A view of what is to be decoded next: not to be given away.
-      handle(Buffer.from(payload))
-    } catch (error) {
-      this.listenerFailed(error)
-    }
-  }
-
   /** Takes what the peer said last, though the inbox had no room for it: nothing can follow. */
   #receiveRest(): void {
     if (this.#terminated) return
     this.#atEnd = true
     this.#paused = false
     this.#protocol.resume()
+    this.inbox.finish()
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
@@ -514,6 +511,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   #streamEnded(): void {
+    // A stream may tell its end though it is paused; what came before waits for somebody to take it.
+    this.#endWaits = this.#paused && !this.#terminated
+    if (this.#endWaits) return
     this.#receiveRest()
     this.sender.end(() => this.#protocol.receiveEnd())
     this.#closing()
@@ -554,14 +554,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   /** Ends our half of the stream once nothing more is to be said. A client lets the server go first (RFC 6455 section 7.1.1). */
   #endIfFinal(): void {
     const { closing, output } = this.#protocol
-    if (
-      output.pending > 0 ||
-      this.#ended ||
-      closing === 'open' ||
-      closing === 'closeSent' ||
-      closing === 'closeReceived'
-    )
-      return
+    const over = closing === 'done' || closing === 'failed' || closing === 'lost'
+    if (!over || output.pending > 0 || this.#ended) return
     if (closing === 'done' && this.#role === 'client' && !this.socket.readableEnded) return
     this.#ended = true
     this.socket.end()
@@ -576,30 +570,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     protocol.dispose()
     this.#wheel.cancel(this)
     this.#rest = undefined
-    this.#closeInfo = this.#describeEnd()
+    const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
+    this.#closeInfo = describeEnd(protocol, left, this.#error, this.stats)
     this.sender.clear()
     this.inbox.close(this.closeError)
     this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)
     this.#resolveClosed?.(this.#closeInfo)
     this.#onClosed()
-  }
-
-  #describeEnd(): CloseInfo {
-    const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
-    const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
-    const sent = left ? closeSent : undefined
-    const first = by === 'local' ? closeSent : by === 'remote' ? received : undefined
-    return {
-      code: first?.code ?? CloseCode.Abnormal,
-      reason: first?.reason ?? '',
-      wasClean: received !== undefined && sent !== undefined,
-      by,
-      received,
-      sent,
-      error: this.#error,
-      stats: this.stats,
-    }
   }
 
   /** For what can only be told once the connection has ended, when it is ending already. */

@@ -104,7 +104,7 @@ export class Protocol {
   #isText = false
   /** The reserved bits of its first frame. */
   #rsv = 0
-  /** Bytes that its frames have announced so far; counted only where it may have to be held. */
+  /** Bytes that its frames have announced so far. */
   #announced = 0
   /** It is delivered piece by piece. */
   #streamed = false
@@ -250,7 +250,7 @@ export class Protocol {
   /** From now on messages are read over, neither checked nor delivered; control frames are as always. */
   ignoreMessages(): void {
     this.#ignoring = true
-    this.#held = false
+    if (this.#held) this.#decoder.suspended = this.#held = false
     this.#heldMessage = undefined
     this.#assembler.take()
   }
@@ -383,8 +383,10 @@ export class Protocol {
     if (opcode !== Opcode.Continuation) {
       this.#isText = opcode === Opcode.Text
       this.#rsv = rsv
+      this.#announced = 0
     }
-    if (this.#maxStreamSize > this.#maxMessageSize) this.#holdIfLarge(opcode, length)
+    this.#announced += length
+    if (this.#maxStreamSize > this.#maxMessageSize && length > 0) this.#holdIfLarge()
   }
 
   /** @internal */
@@ -414,8 +416,7 @@ export class Protocol {
   }
 
   /** Only where messages may come that are longer than is taken whole. */
-  #holdIfLarge(opcode: number, length: number): void {
-    this.#announced = opcode === Opcode.Continuation ? this.#announced + length : length
+  #holdIfLarge(): void {
     const max = this.#rsv === 0 ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
     if (this.#announced > max && !this.#streamed && !this.#ignoring) this.#hold()
   }
