@@ -485,7 +485,7 @@ export class Conn implements Session, AsyncDisposable {
 
   /**
    * Begins the closing handshake (RFC 6455 section 7.1.2) and resolves, as {@link closed} does, when the connection
-   * is gone: at the latest after the `closeTimeout`. What was sent before still goes out. Calling it again changes nothing.
+   * is gone: at the latest after the `closeTimeout`, or, while what was sent before is still going out, twelve times that. Calling it again changes nothing.
    *
    * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000
    * @param reason - at most 123 bytes of UTF-8

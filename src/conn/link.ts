@@ -11,6 +11,7 @@ import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
 import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { CloseDeadline } from './close-deadline.ts'
 import { answerClose, type ControlHandlers, tellControl } from './control.ts'
 import { describeEnd } from './describe-end.ts'
 import { faultToError } from './fault-to-error.ts'
@@ -77,7 +78,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #paused = false
   #roundTrips: RoundTrips | undefined
   /** The deadline is that of the closing. */
-  #closeTimed = false
+  #closeDeadline: CloseDeadline | undefined
   /** We ended our half of the stream. */
   #ended = false
   #terminated = false
@@ -127,7 +128,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       streams: this.inbox,
       holdEnd: true,
     })
-    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles)
+    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles, limits.maxSendBuffer)
     this.sender = new Sender(this.#protocol, this.#outbox, slow, this)
     this.#attach(options.head)
   }
@@ -204,24 +205,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   ping(signal: AbortSignal | undefined): Promise<number> {
     if (this.state !== 'open') return this.#afterClose()
     this.#roundTrips ??= new RoundTrips(this.#wheel)
-    const roundTrips = this.#roundTrips
-    return silent(
-      new Promise<number>((resolve, reject) => {
-        signal?.throwIfAborted()
-        const settle = (result: number | Error): void => {
-          signal?.removeEventListener('abort', onAbort)
-          if (typeof result === 'number') resolve(result)
-          else reject(result)
-        }
-        const onAbort = (): void => {
-          roundTrips.forget(settle)
-          reject(signal?.reason as Error)
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
-        this.#protocol.sendPing(roundTrips.next(settle))
-        this.flushLater()
-      }),
-    )
+    return this.#roundTrips.measure(signal, (payload) => {
+      this.#protocol.sendPing(payload)
+      this.flushLater()
+    })
   }
 
   /** Sends a control frame of the application's own; `false` when it is too late, or too much waits. */
@@ -275,7 +262,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (this.#closeInfo !== undefined) return
     const now = this.#wheel.time
     // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
-    if (now - this.#wroteAt > 2 * TICK) this.#heartbeat.alive(now)
+    if (now - this.#wroteAt > 2 * TICK) this.#alive()
     // That sends a pong that was held up: one for each write that got away is no danger, and it passes what is queued.
     this.#protocol.congested = false
     const { lost, waiting } = this.#outbox
@@ -349,10 +336,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (!this.#paused || this.#terminated) return
     this.#paused = false
     // What the peer said meanwhile has not been read: its silence begins anew.
-    this.#heartbeat.alive(this.#wheel.time)
+    this.#alive()
     this.#protocol.resume()
-    // Called back from within `receive`, that goes on by itself.
-    if (!this.#receiving) this.#readOn()
+    // Called back from within `receive`, that goes on by itself: only the stream does not.
+    if (this.#receiving) this.socket.resume()
+    else this.#readOn()
   }
 
   stream(): void {
@@ -388,6 +376,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   listenerFailed(error: unknown): void {
+    // One that failed is not called again.
+    this.control = undefined
     this.close(CloseCode.InternalError, 'internal error', asError(error))
     this.#onListenerError(error)
   }
@@ -396,6 +386,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   onDue(): void {
     if (this.state !== 'open') {
+      const goesOn = !this.#closeLeft && this.#closeDeadline?.goesOn(this.#outbox.left) === true
+      if (goesOn) return this.#wheel.schedule(this, this.limits.closeTimeout)
       // A side that has all it waited for ends clean, however slow the other is to hang up.
       if (this.#protocol.closing !== 'done' || !this.#closeLeft) {
         this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', this.limits.closeTimeout)
@@ -411,6 +403,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       return this.terminate()
     }
     this.#wheel.schedule(this, verdict === 'ping' ? this.#ping(now) : verdict)
+  }
+
+  #alive(): void {
+    const answered = this.#heartbeat.alive(this.#wheel.time)
+    // The deadline was that of the answer, which may be far away.
+    if (answered && this.#closeDeadline === undefined) this.#wheel.schedule(this, this.limits.pingInterval)
   }
 
   /** Returns when to look again. */
@@ -449,7 +447,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   #streamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
-    this.#heartbeat.alive(this.#wheel.time)
+    this.#alive()
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
     if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
@@ -540,8 +538,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
-    if (!this.#closeTimed) {
-      this.#closeTimed = true
+    if (this.#closeDeadline === undefined) {
+      this.#closeDeadline = new CloseDeadline(this.#outbox.left)
       if (this.limits.closeTimeout > 0) this.#wheel.schedule(this, this.limits.closeTimeout)
       else this.#wheel.cancel(this)
     }
@@ -570,9 +568,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     protocol.dispose()
     this.#wheel.cancel(this)
     this.#rest = undefined
+    this.sender.clear()
     const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
     this.#closeInfo = describeEnd(protocol, left, this.#error, this.stats)
-    this.sender.clear()
     this.inbox.close(this.closeError)
     this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)

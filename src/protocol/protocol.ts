@@ -114,6 +114,8 @@ export class Protocol {
   #heldMessage: Buffer | undefined
   /** Messages are not wanted any more. */
   #ignoring = false
+  /** `receive` is running: a fault takes effect at its end. */
+  #receiving = false
 
   /** The peer's Close frame: it has been read, but has perhaps not taken effect. */
   #peerClose: CloseFrame | undefined
@@ -187,7 +189,9 @@ export class Protocol {
    */
   receive(chunk: Buffer, at = 0): number {
     if (!this.#listening || this.concluding) return chunk.length
+    this.#receiving = true
     const stop = this.#decoder.push(chunk, at)
+    this.#receiving = false
     if (!this.concluding) return stop
     if (!this.#holdEnd) this.conclude()
     return chunk.length
@@ -245,6 +249,7 @@ export class Protocol {
     this.#heldMessage = undefined
     const max = this.#maxMessageSize
     this.#stop(sizeFault('maxMessageSize', Math.max(this.#announced, max + 1), max))
+    if (!this.#holdEnd && !this.#receiving) this.conclude()
   }
 
   /** From now on messages are read over, neither checked nor delivered; control frames are as always. */
