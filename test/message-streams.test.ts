@@ -315,6 +315,24 @@ describe('a reader of a stream', () => {
   })
 })
 
+describe('a busy reader of streams', () => {
+  it('is not left waiting when the last piece of a message found the queue full', async () => {
+    const limits = { maxStreamSize: 64 * MiB, maxQueuedBytes: MiB }
+    await using server = await serve({ limits }, async (conn) => {
+      const first = await conn.readStream()
+      // It comes meanwhile, one byte more than is kept.
+      while (conn.stats.bytesReceived < MiB) await new Promise((resolve) => setImmediate(resolve))
+      conn.send(String((await first.bytes(2 * MiB)).length))
+      conn.send(await (await conn.readStream()).text())
+    })
+    await using conn = await dial(server.url)
+    conn.send(Buffer.alloc(MiB + 1))
+    assert.equal(await conn.read(), String(MiB + 1))
+    conn.send('next')
+    assert.equal(await conn.read(), 'next')
+  })
+})
+
 describe('a long message', () => {
   it('lets pings pass, in both directions', async () => {
     await using server = await serve(

@@ -273,7 +273,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * Sends a ping or pong of your own (RFC 6455 sections 5.5.2 and 5.5.3). To measure the round trip use {@link ping}.
    *
    * @param payload - at most 125 bytes; a string is sent as UTF-8
-   * @returns whether it is on its way: not once the connection is closing
+   * @returns whether it is on its way: not once the connection is closing, nor while more than `maxSendBuffer` waits
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a longer payload or another type
    */
   sendControl(type: 'ping' | 'pong', payload: string | Uint8Array = ''): boolean {
@@ -413,12 +413,18 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * ```
    */
   streams(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<MessageStream> {
-    const { inbox } = this.#link
-    const take = () => {
-      inbox.cancelStream()
-      return inbox.takeStream(options.signal)
+    const iterate = (): AsyncIterator<MessageStream, undefined> => {
+      let last: MessageStream | undefined
+      const take = () => {
+        last?.cancel()
+        return this.#link.inbox.takeStream(options.signal)
+      }
+      return messageIterator(this.#link, take, (stream) => {
+        last = stream
+        return stream
+      })
     }
-    return { [Symbol.asyncIterator]: () => messageIterator(this.#link, take, (stream) => stream) }
+    return { [Symbol.asyncIterator]: iterate }
   }
 
   /**
@@ -487,7 +493,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
 
   /**
    * Begins the closing handshake (RFC 6455 section 7.1.2) and resolves, as {@link closed} does, when the connection
-   * is gone: at the latest after the `closeTimeout`. What was sent before still goes out. Calling it again changes nothing.
+   * is gone: at the latest after the `closeTimeout`, or, while what was sent before is still going out, twelve times that. Calling it again changes nothing.
    *
    * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000
    * @param reason - at most 123 bytes of UTF-8

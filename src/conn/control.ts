@@ -55,6 +55,34 @@ export function checkCloseFrame(code: number, reason: string): void {
   }
 }
 
+/** Whom a handler's failure is told. */
+export interface ControlOwner {
+  listenerFailed(error: unknown): void
+}
+
+/**
+ * Tells the handler, if there is one, of a ping or pong.
+ *
+ * @param payload - a view of what is to be decoded next: the handler gets a copy
+ */
+export function tellControl(
+  control: ControlHandlers | undefined,
+  name: 'ping' | 'pong',
+  payload: Buffer,
+  owner: ControlOwner,
+): void {
+  const handle = control?.[name]
+  if (handle === undefined) return
+  try {
+    const result: unknown = handle(Buffer.from(payload))
+    // An async function is a handler, too; nobody else would hear of its rejection.
+    if (typeof result === 'object' && result !== null)
+      Promise.resolve(result).catch((error) => owner.listenerFailed(error))
+  } catch (error) {
+    owner.listenerFailed(error)
+  }
+}
+
 /** The Close frame to answer the peer's with: the application's, or one with the same code. */
 export function answerClose(control: ControlHandlers | undefined, frame: CloseFrame): CloseFrame {
   const answer = control?.close?.(frame)

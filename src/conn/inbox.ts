@@ -15,7 +15,7 @@ export type MessageListener = (data: Data, type: MessageType) => void
 
 /** How an inbox holds back the sender. */
 export interface InboxFlow {
-  /** No room: nothing more should come. `false`: it will come all the same. */
+  /** Nothing more should come: there is no room. `false`: it will come all the same. */
   pause(): boolean
   /** There is room again. */
   resume(): void
@@ -29,8 +29,12 @@ export interface InboxFlow {
   streamFailed(fault: Fault): void
   /** A message has come to its end on a stream. */
   streamed(): void
-  /** There is no room for a stream that comes all the same: from now on messages are dropped. */
-  drop(): void
+  /**
+   * From now on messages are dropped, though they come all the same.
+   *
+   * @param begun - whether that holds for one whose beginning has come, too
+   */
+  drop(begun: boolean): void
 }
 
 /** How a message is to be given: text decoded, text as bytes, or all of it piece by piece. */
@@ -55,6 +59,7 @@ export class Inbox implements StreamHandler, StreamOwner {
   #bytes = 0
   #full = false
   #paused = false
+  #finishing = false
   #ended = false
   #waiters: Waiter[] = []
   #listener: MessageListener | undefined
@@ -134,6 +139,12 @@ export class Inbox implements StreamHandler, StreamOwner {
     else this.#updateFlow()
   }
 
+  /** What comes now is the last: there is room for that. */
+  finish(): void {
+    this.#finishing = true
+    this.#updateFlow()
+  }
+
   /** The sender cannot be held back any more. */
   release(): void {
     this.#paused = false
@@ -179,11 +190,6 @@ export class Inbox implements StreamHandler, StreamOwner {
     const taken = this.#wait('stream', signal) as Promise<MessageStream | undefined>
     if (this.wanted) this.#flow.stream()
     return taken
-  }
-
-  /** Gives up the message that is being read piece by piece, if there is one. */
-  cancelStream(): void {
-    if (this.#reader?.done === false) this.#reader.cancel()
   }
 
   /**
@@ -305,6 +311,11 @@ export class Inbox implements StreamHandler, StreamOwner {
 
   /** Asks for a pause, or for more, where that has changed. */
   #updateFlow(): void {
+    if (this.#finishing) {
+      // But what follows may refer to what is still to be decoded, and cannot be decoded before.
+      if (this.#stream?.undecoded === true) this.#flow.pause()
+      return
+    }
     const streamBlocked = this.#stream?.blocked === true
     const pause = this.#full || this.#held || streamBlocked
     if (pause === this.#paused) return
@@ -319,8 +330,10 @@ export class Inbox implements StreamHandler, StreamOwner {
 
   /** What has no room now will never have: of a stream, nothing behind a gap is delivered. */
   #drop(): void {
+    const undecoded = this.#stream?.undecoded === true
+    const begun = this.#held || !undecoded
     this.#held = false
-    this.#flow.drop()
+    this.#flow.drop(begun)
   }
 }
 

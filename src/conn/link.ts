@@ -11,7 +11,9 @@ import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
 import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
-import { answerClose, type ControlHandlers } from './control.ts'
+import { CloseDeadline } from './close-deadline.ts'
+import { answerClose, type ControlHandlers, tellControl } from './control.ts'
+import { describeEnd } from './describe-end.ts'
 import { faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -78,12 +80,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #paused = false
   #roundTrips: RoundTrips | undefined
   /** The deadline is that of the closing. */
-  #closeTimed = false
+  #closeDeadline: CloseDeadline | undefined
   /** We ended our half of the stream. */
   #ended = false
   #terminated = false
   /** The kernel has taken our Close frame. */
   #closeLeft = false
+  /** The stream has ended, but what came before has not been read. */
+  #endWaits = false
   /** The peer says no more: what is left of its last chunk is read to the end, room or not. */
   #atEnd = false
   /** While closing, a message found no room. */
@@ -126,7 +130,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       streams: this.inbox,
       holdEnd: true,
     })
-    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles)
+    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles, limits.maxSendBuffer)
     this.sender = new Sender(this.#protocol, this.#outbox, slow, this)
     this.#attach(options.head)
   }
@@ -203,28 +207,16 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   ping(signal: AbortSignal | undefined): Promise<number> {
     if (this.state !== 'open') return this.#afterClose()
     this.#roundTrips ??= new RoundTrips(this.#wheel)
-    const roundTrips = this.#roundTrips
-    return silent(
-      new Promise<number>((resolve, reject) => {
-        signal?.throwIfAborted()
-        const settle = (result: number | Error): void => {
-          signal?.removeEventListener('abort', onAbort)
-          if (typeof result === 'number') resolve(result)
-          else reject(result)
-        }
-        const onAbort = (): void => {
-          roundTrips.forget(settle)
-          reject(signal?.reason as Error)
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
-        this.#protocol.sendPing(roundTrips.next(settle))
-        this.flushLater()
-      }),
-    )
+    return this.#roundTrips.measure(signal, (payload) => {
+      this.#protocol.sendPing(payload)
+      this.flushLater()
+    })
   }
 
-  /** Sends a control frame of the application's own; `false` when it is too late. */
+  /** Sends a control frame of the application's own; `false` when it is too late, or too much waits. */
   sendControl(type: 'ping' | 'pong', payload: Uint8Array): boolean {
+    // A peer that pings and does not read could make pongs pile up.
+    if (this.sender.bufferedAmount > this.limits.maxSendBuffer) return false
     const sent = type === 'ping' ? this.#protocol.sendPing(payload) : this.#protocol.sendPong(payload)
     this.flushLater()
     return sent
@@ -272,7 +264,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (this.#closeInfo !== undefined) return
     const now = this.#wheel.time
     // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
-    if (now - this.#wroteAt > 2 * TICK) this.#heartbeat.alive(now)
+    if (now - this.#wroteAt > 2 * TICK) this.#alive()
     // That sends a pong that was held up: one for each write that got away is no danger, and it passes what is queued.
     this.#protocol.congested = false
     const { lost, waiting } = this.#outbox
@@ -300,11 +292,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   onPing(payload: Buffer): void {
-    this.#tell('ping', payload)
+    tellControl(this.control, 'ping', payload, this)
   }
 
   onPong(payload: Buffer): void {
-    this.#tell('pong', payload)
+    tellControl(this.control, 'pong', payload, this)
     const answered = this.#roundTrips?.onPong(payload)
     if (answered !== undefined && answered >= this.#pingNumber) this.#heartbeat.answered(this.#pingEnd)
   }
@@ -335,9 +327,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   // --- the inbox's flow
 
   pause(): boolean {
-    // Once the peer has said all there is room for that.
-    if (this.#atEnd) return true
-    if (this.state !== 'open') return false
+    if (this.state !== 'open' && !this.#atEnd) return false
     this.#paused = true
     this.#protocol.suspend()
     this.socket.pause()
@@ -348,10 +338,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (!this.#paused || this.#terminated) return
     this.#paused = false
     // What the peer said meanwhile has not been read: its silence begins anew.
-    this.#heartbeat.alive(this.#wheel.time)
+    this.#alive()
     this.#protocol.resume()
-    // Called back from within `receive`, that goes on by itself.
-    if (!this.#receiving) this.#readOn()
+    // Called back from within `receive`, that goes on by itself: only the stream does not.
+    if (this.#receiving) this.socket.resume()
+    else this.#readOn()
   }
 
   stream(): void {
@@ -360,7 +351,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#receiving = true
     this.#protocol.stream()
     this.#receiving = within
-    if (!within && !this.#paused) this.#readOn()
+    if (within) return
+    if (this.#protocol.concluding) this.#concludeLater()
+    else if (!this.#paused) this.#readOn()
   }
 
   refuse(): void {
@@ -378,13 +371,15 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#messagesReceived++
   }
 
-  drop(): void {
+  drop(begun: boolean): void {
+    if (begun && !this.#dropping) this.#messagesDropped++
     this.#dropping = true
-    this.#messagesDropped++
     this.#protocol.ignoreMessages()
   }
 
   listenerFailed(error: unknown): void {
+    // One that failed is not called again.
+    this.control = undefined
     this.close(CloseCode.InternalError, 'internal error', asError(error))
     this.#onListenerError(error)
   }
@@ -393,6 +388,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   onDue(): void {
     if (this.state !== 'open') {
+      const goesOn = !this.#closeLeft && this.#closeDeadline?.goesOn(this.#outbox.left) === true
+      if (goesOn) return this.#wheel.schedule(this, this.limits.closeTimeout)
       // A side that has all it waited for ends clean, however slow the other is to hang up.
       if (this.#protocol.closing !== 'done' || !this.#closeLeft) {
         this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', this.limits.closeTimeout)
@@ -408,6 +405,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       return this.terminate()
     }
     this.#wheel.schedule(this, verdict === 'ping' ? this.#ping(now) : verdict)
+  }
+
+  #alive(): void {
+    const answered = this.#heartbeat.alive(this.#wheel.time)
+    // The deadline was that of the answer, which may be far away.
+    if (answered && this.#closeDeadline === undefined) this.#wheel.schedule(this, this.limits.pingInterval)
   }
 
   /** Returns when to look again. */
@@ -446,7 +449,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   #streamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
-    this.#heartbeat.alive(this.#wheel.time)
+    this.#alive()
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
     if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
@@ -472,7 +475,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
-    if (!this.#paused) this.socket.resume()
+    if (this.#paused) return
+    if (this.#endWaits) this.#streamEnded()
+    else this.socket.resume()
   }
 
   #concludeLater(): void {
@@ -492,23 +497,13 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#closing()
   }
 
-  #tell(name: 'ping' | 'pong', payload: Buffer): void {
-    const handle = this.control?.[name]
-    if (handle === undefined) return
-    try {
-      // A view of what is to be decoded next: not to be given away.
-      handle(Buffer.from(payload))
-    } catch (error) {
-      this.listenerFailed(error)
-    }
-  }
-
   /** Takes what the peer said last, though the inbox had no room for it: nothing can follow. */
   #receiveRest(): void {
     if (this.#terminated) return
     this.#atEnd = true
     this.#paused = false
     this.#protocol.resume()
+    this.inbox.finish()
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
@@ -516,6 +511,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   #streamEnded(): void {
+    // A stream may tell its end though it is paused; what came before waits for somebody to take it.
+    this.#endWaits = this.#paused && !this.#terminated
+    if (this.#endWaits) return
     this.#receiveRest()
     this.sender.end(() => this.#protocol.receiveEnd())
     this.#closing()
@@ -542,8 +540,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
-    if (!this.#closeTimed) {
-      this.#closeTimed = true
+    if (this.#closeDeadline === undefined) {
+      this.#closeDeadline = new CloseDeadline(this.#outbox.left)
       if (this.limits.closeTimeout > 0) this.#wheel.schedule(this, this.limits.closeTimeout)
       else this.#wheel.cancel(this)
     }
@@ -556,14 +554,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   /** Ends our half of the stream once nothing more is to be said. A client lets the server go first (RFC 6455 section 7.1.1). */
   #endIfFinal(): void {
     const { closing, output } = this.#protocol
-    if (
-      output.pending > 0 ||
-      this.#ended ||
-      closing === 'open' ||
-      closing === 'closeSent' ||
-      closing === 'closeReceived'
-    )
-      return
+    const over = closing === 'done' || closing === 'failed' || closing === 'lost'
+    if (!over || output.pending > 0 || this.#ended) return
     if (closing === 'done' && this.#role === 'client' && !this.socket.readableEnded) return
     this.#ended = true
     this.socket.end()
@@ -578,30 +570,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     protocol.dispose()
     this.#wheel.cancel(this)
     this.#rest = undefined
-    this.#closeInfo = this.#describeEnd()
     this.sender.clear()
+    const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
+    this.#closeInfo = describeEnd(protocol, left, this.#error, this.stats)
     this.inbox.close(this.closeError)
     this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)
     this.#resolveClosed?.(this.#closeInfo)
     this.#onClosed()
-  }
-
-  #describeEnd(): CloseInfo {
-    const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
-    const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
-    const sent = left ? closeSent : undefined
-    const first = by === 'local' ? closeSent : by === 'remote' ? received : undefined
-    return {
-      code: first?.code ?? CloseCode.Abnormal,
-      reason: first?.reason ?? '',
-      wasClean: received !== undefined && sent !== undefined,
-      by,
-      received,
-      sent,
-      error: this.#error,
-      stats: this.stats,
-    }
   }
 
   /** For what can only be told once the connection has ended, when it is ending already. */

@@ -3,6 +3,7 @@ import { LimitError } from '../session/errors.ts'
 import type { Message, MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { ChunkQueue } from './chunk-queue.ts'
+import { silent } from './silent.ts'
 
 /**
  * One message that is read while it comes. What is not read holds the peer back. Made by `conn.readStream` and
@@ -58,10 +59,7 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
    */
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
     return {
-      next: async () => {
-        const value = await this.#next()
-        return value === undefined ? { done: true, value } : { done: false, value }
-      },
+      next: () => silent(this.#step()),
       return: async () => {
         this.cancel()
         return { done: true, value: undefined }
@@ -92,7 +90,11 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
    * @throws LimitError `ERR_WS_MESSAGE_TOO_LARGE` when it is longer; the rest is then cancelled, the connection stays
    * @throws CloseError when the connection ends before the message
    */
-  async bytes(maxSize: number = this.#maxMessageSize): Promise<Uint8Array> {
+  bytes(maxSize: number = this.#maxMessageSize): Promise<Uint8Array> {
+    return silent(this.#collect(maxSize))
+  }
+
+  async #collect(maxSize: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = []
     let length = 0
     for await (const chunk of this) {
@@ -108,8 +110,12 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
   }
 
   /** The whole message as a string: see {@link bytes}. */
-  async text(maxSize?: number): Promise<string> {
-    const bytes = await this.bytes(maxSize)
+  text(maxSize: number = this.#maxMessageSize): Promise<string> {
+    return silent(this.#decode(maxSize))
+  }
+
+  async #decode(maxSize: number): Promise<string> {
+    const bytes = await this.#collect(maxSize)
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
   }
 
@@ -117,6 +123,11 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
   cancel(): void {
     this.#done = true
     this.#chunks.cancel()
+  }
+
+  async #step(): Promise<IteratorResult<Uint8Array, undefined>> {
+    const value = await this.#next()
+    return value === undefined ? { done: true, value } : { done: false, value }
   }
 
   async #next(): Promise<Uint8Array | undefined> {

@@ -32,6 +32,7 @@ export class MessageWriter {
   readonly #utf8 = new Utf8Validator()
   /** The first half of a character whose second half is to come with the next string. */
   #half = ''
+  #room: Promise<void> | undefined
   #state: 'open' | 'closed' | 'aborted' = 'open'
   #writable: WritableStream<string | Uint8Array> | undefined
 
@@ -51,7 +52,13 @@ export class MessageWriter {
    * @throws CloseError when the connection has ended
    */
   write(data: string | Uint8Array | ArrayBuffer): Promise<void> {
-    return silent(this.#write(data))
+    try {
+      this.#checkOpen()
+      const taken = this.#link.sender.write(this.#message, this.#encode(data))
+      return taken ? this.#drained() : silent(this.#ended())
+    } catch (error) {
+      return silent(Promise.reject(error))
+    }
   }
 
   /**
@@ -85,10 +92,17 @@ export class MessageWriter {
     return this.#writable
   }
 
-  async #write(data: string | Uint8Array | ArrayBuffer): Promise<void> {
-    this.#checkOpen()
-    const bytes = this.#encode(data)
-    if (this.#link.sender.write(this.#message, bytes)) return this.#link.drained(undefined, this.#message)
+  /** One promise for all who wait: who does not wait must not make as many. */
+  #drained(): Promise<void> {
+    this.#room ??= silent(
+      this.#link.drained(undefined, this.#message).finally(() => {
+        this.#room = undefined
+      }),
+    )
+    return this.#room
+  }
+
+  async #ended(): Promise<never> {
     throw await this.#link.ended()
   }
 
@@ -98,8 +112,8 @@ export class MessageWriter {
     // As `send` does with half a character that nothing follows.
     if (this.#half !== '') this.#link.sender.write(this.#message, Buffer.from(this.#half, 'utf8'))
     this.#state = 'closed'
-    if (this.#link.sender.complete(this.#message)) return this.#link.drained(undefined, this.#message)
-    throw await this.#link.ended()
+    if (this.#link.sender.complete(this.#message)) return this.#drained()
+    return this.#ended()
   }
 
   #checkOpen(): void {

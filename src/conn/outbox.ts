@@ -32,6 +32,7 @@ export class Outbox {
   readonly #owner: OutboxOwner
   /** Whether the kernel has taken what a finished write held, so that its memory can serve again. */
   readonly #recycles: boolean
+  readonly #highMark: number
   #waiters: Waiter[] | undefined
   /** Bytes given to the stream. */
   written = 0
@@ -40,7 +41,15 @@ export class Outbox {
   /** The stream ended before all was written. */
   lost = false
 
-  constructor(stream: Duplex, output: Output, owner: OutboxOwner, recycles: boolean) {
+  /** @param maxSendBuffer - who waits for room must not come upon this limit */
+  constructor(
+    stream: Duplex,
+    output: Output,
+    owner: OutboxOwner,
+    recycles: boolean,
+    maxSendBuffer = HIGH_MARK,
+  ) {
+    this.#highMark = Math.min(HIGH_MARK, maxSendBuffer)
     this.#stream = stream
     this.#output = output
     this.#owner = owner
@@ -121,7 +130,7 @@ export class Outbox {
   }
 
   #hasRoomBehind(queued: number): boolean {
-    return this.waiting + queued <= HIGH_MARK
+    return this.waiting + queued <= this.#highMark
   }
 
   #write(bytes: Uint8Array | Uint8Array[]): void {

@@ -84,16 +84,17 @@ describe('a queue of messages', () => {
     assert.equal(sent().length, 0)
   })
 
-  it('counts the bytes, and 128 more for each message', () => {
+  it('counts the bytes, and 128 more for each message beyond the 64th', () => {
     const { queue } = setUp()
     queue.push(whole('12345'))
     const writer = open()
     queue.push(writer)
     queue.write(writer, Buffer.from('67'))
-    assert.deepEqual([queue.bytes, queue.cost], [7, 7 + 256])
+    assert.deepEqual([queue.bytes, queue.cost], [7, 7])
     assert.deepEqual([queue.bytesUpTo(writer), queue.bytesUpTo(whole('x'))], [7, 0])
-    queue.push(whole('behind'))
+    for (let i = 0; i < 64; i++) queue.push(whole('x'))
     assert.equal(queue.bytesUpTo(writer), 7)
+    assert.deepEqual([queue.bytes, queue.cost], [71, 71 + 2 * 128])
   })
 
   it('sends of one that is not complete what there is, and nothing behind it', () => {

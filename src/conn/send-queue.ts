@@ -9,8 +9,12 @@ import { Opcode } from '../wire/opcode.ts'
 /** While more bytes than this are pending, nothing is taken out of the queue: what is sent urgently waits for no more. */
 const PUMP_MARK = 256 * 1024
 
-/** What a queued message costs beside its bytes. */
+/** What a queued message costs beside its bytes, once there are more than a few. */
 const OVERHEAD = 128
+const FREE = 64
+
+/** Pieces of fewer bytes are put together, up to so many. */
+const JOINED = 16 * 1024
 
 const EMPTY: Uint8Array = new Uint8Array(0)
 
@@ -24,6 +28,9 @@ export class OutgoingMessage {
   /** What has not left, in order. */
   readonly pieces: Uint8Array[] = []
   bytes = 0
+  /** Where the small pieces at the end are put together. */
+  #joined: Buffer | undefined
+  #joinedLength = 0
   /** No more pieces will come. */
   complete: boolean
   /** Its first frame has been encoded: it can only go on. */
@@ -38,18 +45,37 @@ export class OutgoingMessage {
     this.compress = compress
     this.whole = whole
     this.complete = whole !== undefined
-    if (whole !== undefined) this.add(whole instanceof Prepared ? whole.payload : whole)
+    if (whole === undefined) return
+    const payload = whole instanceof Prepared ? whole.payload : whole
+    if (payload.length > 0) this.pieces.push(payload)
+    this.bytes = payload.length
   }
 
+  /** Takes bytes that nobody else will change; small pieces are put together, so that a thousand cost no more than one. */
   add(piece: Uint8Array): void {
     if (piece.length === 0) return
-    this.pieces.push(piece)
     this.bytes += piece.length
+    if (piece.length >= JOINED) {
+      this.pieces.push(piece)
+      this.#joined = undefined
+      return
+    }
+    const length = this.#joinedLength + piece.length
+    if (this.#joined === undefined || this.pieces.length === 0 || length > this.#joined.length) {
+      this.#joined = Buffer.allocUnsafe(Math.min(JOINED, Math.max(piece.length, 2 * this.#joinedLength, 256)))
+      this.#joinedLength = 0
+      this.pieces.push(this.#joined)
+    }
+    this.#joined.set(piece, this.#joinedLength)
+    this.#joinedLength += piece.length
+    this.pieces[this.pieces.length - 1] = this.#joined.subarray(0, this.#joinedLength)
   }
 
   /** The next bytes, at most so many; pieces that are small leave together. */
   take(most: number): Uint8Array {
     const [piece = EMPTY] = this.pieces
+    // What leaves is not added to.
+    this.#joined = undefined
     if (piece.length > most) {
       this.pieces[0] = piece.subarray(most)
       this.bytes -= most
@@ -98,7 +124,7 @@ export class SendQueue {
 
   /** What all that waits costs, in bytes. */
   get cost(): number {
-    return this.bytes + this.#count * OVERHEAD
+    return this.bytes + Math.max(0, this.#count - FREE) * OVERHEAD
   }
 
   push(message: OutgoingMessage): void {
@@ -212,8 +238,8 @@ export class SendQueue {
       const { first, payload } = this.#encodeWhole(message.type, whole)
       message.first = first
       this.bytes -= message.bytes
-      message.pieces.length = message.bytes = 0
-      message.add(payload)
+      message.pieces.splice(0, 1, payload)
+      message.bytes = payload.length
       this.bytes += message.bytes
     }
     protocol.compress = compress

@@ -182,20 +182,21 @@ describe('sending', () => {
 })
 
 describe('the slow policy', () => {
-  it('counts what waits in the queue, with 128 bytes for each message', () => {
+  it('counts what waits in the queue, with 128 bytes for each message beyond the 64th', () => {
     for (const slow of ['close', 'skip'] as const) {
       const setUp = new Setup({ maxSendBuffer: 2060 }, slow)
       const { sender } = setUp
       sender.open('text')
-      for (let i = 0; i < 14; i++) assert.equal(sender.send('x'.repeat(10), undefined), true)
-      assert.equal(sender.send('x', undefined), true)
-      // 15 messages and the open one: 141 + 16 * 128.
+      for (let i = 0; i < 63; i++) assert.equal(sender.send('x', undefined), true)
+      for (let i = 0; i < 16; i++) assert.equal(sender.send('x', undefined), true)
+      // 79 messages and the open one: 79 + 16 * 128, which broadcasts must see too.
+      assert.equal(sender.bufferedAmount, 2127)
       assert.equal(sender.send('x', undefined), false)
       assert.deepEqual(
         setUp.calls.filter((call) => call !== 'flush'),
-        slow === 'close' ? ['too slow 2189'] : [],
+        slow === 'close' ? ['too slow 2127'] : [],
       )
-      assert.deepEqual([sender.sent, sender.dropped], [15, 1])
+      assert.deepEqual([sender.sent, sender.dropped], [79, 1])
     }
   })
 

@@ -36,7 +36,7 @@ export class Sender {
   /** Made when there is a message that is long, or not complete. */
   #queue: SendQueue | undefined
   /** What is to be done once no message is ahead of it: a Close frame, an answer to the peer's, an end. */
-  readonly #then: (() => void)[] = []
+  #then: (() => void)[] | undefined
   /** Messages taken to be sent. */
   sent = 0
   /** Messages not sent. */
@@ -56,7 +56,7 @@ export class Sender {
 
   /** Whether the end waits for messages ahead of it. */
   get closing(): boolean {
-    return this.#then.length > 0
+    return this.#then !== undefined
   }
 
   /** Whether messages wait that can be encoded. */
@@ -130,6 +130,7 @@ export class Sender {
       this.#drop(this.#queue.abandon())
       this.#count()
       if (!this.#queue.empty) {
+        this.#then ??= []
         this.#then.push(begin)
         return
       }
@@ -142,7 +143,10 @@ export class Sender {
     if (this.#queue === undefined) return
     this.#queue.pump()
     this.#count()
-    if (this.#queue.empty) for (const begin of this.#then.splice(0)) begin()
+    const then = this.#then
+    if (then === undefined || !this.#queue.empty) return
+    this.#then = undefined
+    for (const begin of then) begin()
   }
 
   /** Gives up what waits. */
@@ -155,7 +159,7 @@ export class Sender {
   /** Whether a message may be sent now; else the slow policy has been applied, or the connection is over. */
   #hasRoom(): boolean {
     if (this.#owner.state !== 'open') return this.#refuse()
-    const buffered = this.#outbox.waiting + (this.#queue?.cost ?? 0)
+    const buffered = this.bufferedAmount
     if (buffered <= this.#owner.limits.maxSendBuffer) return true
     if (this.#slow === 'close') this.#owner.tooSlow(buffered)
     return this.#refuse()
@@ -187,7 +191,7 @@ export class Sender {
   }
 
   #count(): void {
-    this.#outbox.queued = this.#queue?.bytes ?? 0
+    this.#outbox.queued = this.#queue?.cost ?? 0
   }
 }
 

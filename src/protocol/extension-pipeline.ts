@@ -110,7 +110,7 @@ export class ExtensionPipeline {
   decoder(rsv: number): StreamDecoder | undefined {
     const [extension, ...others] = this.#extensions.filter((other) => (other.rsv & rsv) !== 0)
     if (extension === undefined || others.length > 0) return undefined
-    const decoder = extension.decoder?.()
+    const decoder = decoderOf(extension)
     if (decoder === undefined) return undefined
     const { counters } = this
     return {
@@ -169,6 +169,15 @@ export class ExtensionPipeline {
 function variantOf(extensions: readonly Extension[]): Variant {
   if (extensions.some(({ variant }) => variant === undefined)) return undefined
   return extensions.map(({ name, variant }) => `${name} ${variant}`).join()
+}
+
+/** What throws here can only be asked to decode the message whole. */
+function decoderOf(extension: Extension): StreamDecoder | undefined {
+  try {
+    return extension.decoder?.()
+  } catch {
+    return undefined
+  }
 }
 
 /** Extensions may be the application's: that one throws is no reason for the process to end. */

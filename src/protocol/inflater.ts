@@ -13,7 +13,7 @@ const OUTPUT_SIZE = 32 * 1024
  * only where a block ends, and a byte that it leaves untaken once that block has ended its work.
  */
 const TAIL: Buffer = Buffer.from([0x00, 0x00, 0xff, 0xff, 0x03, 0x00, 0x00])
-const TAIL_TAKEN = TAIL.length - 1
+const UNTAKEN = 1
 
 /** Beyond the first ones, one final block in so many bytes is taken: each costs setting zlib up anew. */
 const BYTES_PER_FINAL_BLOCK = 1024
@@ -52,9 +52,9 @@ export class Inflater implements StreamDecoder {
       yield* this.#inflate(input)
       const taken = this.#zlib.bytesWritten - before
       if (this.#disposed) return
-      // What zlib leaves untaken lies behind a final block.
+      // What zlib leaves untaken lies behind a final block. Some end the message with that, and what they took away with it.
       input = input.subarray(taken)
-      if (last && input.length === TAIL.length - TAIL_TAKEN) return this.dispose()
+      if (last && (input.length === UNTAKEN || input.length === TAIL.length)) return this.dispose()
       if (input.length > 0) this.#reopen()
     }
     if (last) throw new Error('the message ends inside a block')

@@ -35,7 +35,10 @@ export interface Limits {
   readonly pingInterval: number
   /** Silence after that ping before the connection counts as dead; 0 = never. Any received byte counts as life. Default 20 s. */
   readonly pongTimeout: number
-  /** Time for the closing handshake and the end of the TCP connection; 0 = no limit. Default 5 s. */
+  /**
+   * Time for the closing handshake and the end of the TCP connection; 0 = no limit. While what was sent before still goes
+   * out, it begins anew, twelve times at most. Default 5 s.
+   */
   readonly closeTimeout: number
 }
 

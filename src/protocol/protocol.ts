@@ -107,7 +107,7 @@ export class Protocol {
   #isText = false
   /** The reserved bits of its first frame. */
   #rsv = 0
-  /** Bytes that its frames have announced so far; counted only where it may have to be held. */
+  /** Bytes that its frames have announced so far. */
   #announced = 0
   /** It is delivered piece by piece. */
   #streamed = false
@@ -117,6 +117,8 @@ export class Protocol {
   #heldMessage: Buffer | undefined
   /** Messages are not wanted any more. */
   #ignoring = false
+  /** `receive` is running: a fault takes effect at its end. */
+  #receiving = false
 
   /** The peer's Close frame: it has been read, but has perhaps not taken effect. */
   #peerClose: CloseFrame | undefined
@@ -191,7 +193,9 @@ export class Protocol {
    */
   receive(chunk: Buffer, at = 0): number {
     if (!this.#listening || this.concluding) return chunk.length
+    this.#receiving = true
     const stop = this.#decoder.push(chunk, at)
+    this.#receiving = false
     if (!this.concluding) return stop
     if (!this.#holdEnd) this.conclude()
     return chunk.length
@@ -249,12 +253,13 @@ export class Protocol {
     this.#heldMessage = undefined
     const max = this.#maxMessageSize
     this.#stop(sizeFault('maxMessageSize', Math.max(this.#announced, max + 1), max))
+    if (!this.#holdEnd && !this.#receiving) this.conclude()
   }
 
   /** From now on messages are read over, neither checked nor delivered; control frames are as always. */
   ignoreMessages(): void {
     this.#ignoring = true
-    this.#held = false
+    if (this.#held) this.#decoder.suspended = this.#held = false
     this.#heldMessage = undefined
     this.#assembler.take()
   }
@@ -387,8 +392,10 @@ export class Protocol {
     if (opcode !== Opcode.Continuation) {
       this.#isText = opcode === Opcode.Text
       this.#rsv = rsv
+      this.#announced = 0
     }
-    if (this.#maxStreamSize > this.#maxMessageSize) this.#holdIfLarge(opcode, length)
+    this.#announced += length
+    if (this.#maxStreamSize > this.#maxMessageSize && length > 0) this.#holdIfLarge()
   }
 
   /** @internal */
@@ -418,8 +425,7 @@ export class Protocol {
   }
 
   /** Only where messages may come that are longer than is taken whole. */
-  #holdIfLarge(opcode: number, length: number): void {
-    this.#announced = opcode === Opcode.Continuation ? this.#announced + length : length
+  #holdIfLarge(): void {
     const max = this.#rsv === 0 ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
     if (this.#announced > max && !this.#streamed && !this.#ignoring) this.#hold()
   }
