@@ -1,6 +1,7 @@
 import { isIP, type LookupFunction } from 'node:net'
 import type { Conn } from '../conn/conn.ts'
 import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
+import { type Log, Observer } from '../conn/observer.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
 import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
@@ -62,8 +63,10 @@ export interface DialOptions<Subprotocol extends string = string> extends Extens
   readonly localAddress?: string | undefined
   /** Gives up the handshake; once connected it has no effect. */
   readonly signal?: AbortSignal | undefined
-  /** Gets what an `onMessage` listener threw; the connection is being closed with 1011. Default: `console.error`. */
+  /** Gets what an `onMessage` listener threw; the connection is being closed with 1011. Default: `log` if there is one, else `console.error`. */
   readonly onError?: ((error: unknown, conn: Conn) => void) | undefined
+  /** Hears of the connection, and of the one that could not be had; see `LogEntry`. Default: nobody. */
+  readonly log?: Log | undefined
 }
 
 /** The options, checked and complete. */
@@ -82,6 +85,7 @@ export interface ResolvedDialOptions {
   readonly localAddress: string | undefined
   readonly signal: AbortSignal | undefined
   readonly onError: (error: unknown, conn: Conn) => void
+  readonly observer: Observer
 }
 
 const names = [
@@ -99,6 +103,7 @@ const names = [
   'localAddress',
   'signal',
   'onError',
+  'log',
   ...extensionOptionNames,
 ] as const
 
@@ -128,6 +133,8 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal')
   if (options.onError !== undefined && typeof options.onError !== 'function')
     throw invalid('onError must be a function')
+  const { log } = options
+  if (log !== undefined && typeof log !== 'function') throw invalid('log must be a function')
   checkNetwork(options)
   return {
     headers,
@@ -145,7 +152,8 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
     lookup: options.lookup,
     localAddress: options.localAddress,
     signal,
-    onError: options.onError ?? ((error) => console.error('silverback: a message listener failed:', error)),
+    onError: options.onError ?? (log === undefined ? reportFailure : () => {}),
+    observer: new Observer(log),
   }
 }
 
@@ -162,4 +170,8 @@ function checkNetwork({ redirects, jar, connect, lookup, localAddress }: DialOpt
 
 function invalid(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)
+}
+
+function reportFailure(error: unknown): void {
+  console.error('silverback: a message listener failed:', error)
 }

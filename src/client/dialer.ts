@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
 import type { ClientAcceptance } from '../protocol/client-handshake.ts'
+import type { CloseInfo } from '../session/close-info.ts'
 import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './dial-options.ts'
 import { checkUrl } from './dial-target.ts'
 import { handshake } from './handshake.ts'
@@ -65,9 +66,20 @@ export async function dial<Subprotocol extends string = string>(
 ): Promise<Conn<Subprotocol>> {
   const resolved = resolveDialOptions(options)
   const target = checkUrl(url)
-  const { response, socket, head, acceptance } = await handshake(target, resolved)
-  // The handshake has seen to it that the chosen subprotocol was offered.
-  return open(response, socket, head, acceptance, resolved) as Conn<Subprotocol>
+  try {
+    const { response, socket, head, acceptance } = await handshake(target, resolved)
+    // The handshake has seen to it that the chosen subprotocol was offered.
+    return open(response, socket, head, acceptance, resolved) as Conn<Subprotocol>
+  } catch (error) {
+    resolved.observer.dialFailed(withoutQuery(String(url)), error)
+    throw error
+  }
+}
+
+/** A query may hold a token, which belongs in no log. */
+function withoutQuery(url: string): string {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
 }
 
 function open(
@@ -75,7 +87,7 @@ function open(
   socket: Duplex,
   head: Buffer,
   { subprotocol, extensions, extensionsHeader }: ClientAcceptance,
-  { limits, slow, onError }: ResolvedDialOptions,
+  { limits, slow, onError, observer }: ResolvedDialOptions,
 ): Conn {
   if (socket instanceof Socket) socket.setNoDelay(true)
   const link = new Link({
@@ -86,15 +98,17 @@ function open(
     extensions,
     head,
     async onListenerError(error) {
+      observer.failed(conn, error)
       try {
         await onError(error, conn)
       } catch (second) {
         console.error('silverback: onError failed:', second)
       }
     },
-    onClosed() {},
+    onClosed: () => observer.closed(conn, link.closeInfo as CloseInfo),
   })
   const { remoteAddress } = socket as Partial<Socket>
   const conn = new Conn(link, { response, subprotocol, extensions: extensionsHeader, remoteAddress })
+  observer.opened(conn)
   return conn
 }
