@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import type { Conn } from '../conn/conn.ts'
+import { Observer } from '../conn/observer.ts'
 import { defaultLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
 import { type DialOptions, resolveDialOptions } from './dial-options.ts'
@@ -40,8 +41,9 @@ describe('resolveDialOptions', () => {
       'extensions',
     ]
     for (const options of [{}, Object.fromEntries(names.map((name) => [name, undefined]))]) {
-      const { onError, ...rest } = resolveDialOptions(options)
+      const { onError, observer, ...rest } = resolveDialOptions(options)
       assert.equal(typeof onError, 'function')
+      assert.ok(observer instanceof Observer)
       assert.deepEqual(rest, {
         headers: {},
         subprotocols: [],
@@ -75,7 +77,7 @@ describe('resolveDialOptions', () => {
       signal: new AbortController().signal,
       onError: () => {},
     } as const
-    const { limits, ...rest } = resolveDialOptions({ ...options, limits: { maxMessageSize: 5 } })
+    const { limits, observer, ...rest } = resolveDialOptions({ ...options, limits: { maxMessageSize: 5 } })
     assert.deepEqual(rest, {
       ...options,
       proxy: { choice: false, headers: {}, tls: {} },
@@ -169,6 +171,7 @@ describe('resolveDialOptions', () => {
       { signal },
       /^signal must be an AbortSignal/,
     ]),
+    ...[null, {}, 'log'].map((log): [unknown, RegExp] => [{ log }, /^log must be a function/]),
     ...[null, {}, 'log'].map((onError): [unknown, RegExp] => [{ onError }, /^onError must be a function/]),
   ]
   for (const [options, message] of wrong) {
