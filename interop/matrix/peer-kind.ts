@@ -16,6 +16,7 @@ export type Ability =
   | 'text that is not UTF-8'
   | 'a limit on messages'
   | 'a check of the origin'
+  | 'pings between compressed fragments'
 
 /** A library as the other end. */
 export interface PeerKind {
@@ -76,6 +77,7 @@ export const wsproto: PeerKind = {
     'text that is not UTF-8': 'sends strings as text, and nothing else',
     'a limit on messages': 'leaves that to its user',
     'a check of the origin': 'leaves that to its user',
+    'pings between compressed fragments': 'takes what follows the ping for uncompressed (wsproto 1.2)',
   },
 }
 
@@ -90,6 +92,7 @@ export const aiohttp: PeerKind = {
     'a close without a code': 'always sends a code',
     'text that is not UTF-8': 'sends strings as text, and nothing else',
     'a check of the origin': 'leaves that to its user',
+    'pings between compressed fragments': 'takes what follows the ping for uncompressed (aiohttp 3.8)',
   },
   answersWith: 1000,
 }

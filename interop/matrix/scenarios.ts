@@ -10,6 +10,7 @@ import { clientScenarios } from './client-scenarios.ts'
 import type { Ability } from './peer-kind.ts'
 import { type Scenario, type Variant, variants } from './scenario.ts'
 import { serverScenarios } from './server-scenarios.ts'
+import { streamScenarios } from './stream-scenarios.ts'
 
 const small = samples.filter(({ message }) => message.length <= 65_537)
 
@@ -281,6 +282,7 @@ const others: readonly Scenario[] = [
 /** The rows. */
 export const scenarios: readonly Scenario[] = [
   ...carrying,
+  ...streamScenarios,
   ...others,
   ...closing,
   ...clientScenarios,
