@@ -104,7 +104,7 @@ async function runTests(files, temp, coverage) {
     '--test',
     `--test-concurrency=${Math.max(2, availableParallelism())}`,
     // Long after anything that works: a test that hangs is named instead of hanging the run.
-    '--test-timeout=120000',
+    '--test-timeout=300000',
     '--test-reporter=spec',
     '--test-reporter-destination=stdout',
     '--test-reporter=./scripts/totals-reporter.mjs',
@@ -112,7 +112,7 @@ async function runTests(files, temp, coverage) {
     ...files,
   ]
   const env = coverage === undefined ? process.env : { ...process.env, NODE_V8_COVERAGE: coverage }
-  const { ok, why } = await run(process.execPath, args, { seconds: 900, env, show: true })
+  const { ok, why } = await run(process.execPath, args, { seconds: 1800, env, show: true })
   let result
   try {
     result = JSON.parse(readFileSync(summary, 'utf8'))
