@@ -47,7 +47,7 @@ export class Outbox {
     output: Output,
     owner: OutboxOwner,
     recycles: boolean,
-    maxSendBuffer = HIGH_MARK,
+    maxSendBuffer: number = HIGH_MARK,
   ) {
     this.#highMark = Math.min(HIGH_MARK, maxSendBuffer)
     this.#stream = stream
