@@ -138,6 +138,31 @@ describe('the end behind messages that wait', () => {
     assert.equal(peer.clock.running, 0)
   })
 
+  it('that was on its way when the connection was lost is told all the same', async () => {
+    const cases: [string, (peer: TestLink) => unknown, unknown[]][] = [
+      ['ours', (peer) => peer.conn.close(4001, 'ours'), [4001, 'local', 'ours']],
+      ["the peer's", (peer) => peer.receive(close(4002)), [4002, 'remote', '']],
+    ]
+    for (const [what, begin, expected] of cases) {
+      for (const end of [
+        (peer: TestLink) => peer.stream.destroy(),
+        (peer: TestLink) => peer.conn.terminate(),
+      ]) {
+        const peer = new TestLink({ limits })
+        peer.stream.hold()
+        peer.conn.send(Buffer.alloc(4 * size))
+        await turn()
+        void begin(peer)
+        await turn()
+        end(peer)
+        const { code, by, reason, wasClean, sent, stats } = await peer.conn.closed
+        assert.deepEqual([code, by, reason], expected, what)
+        assert.deepEqual([wasClean, sent, stats.messagesDropped], [false, undefined, 1])
+        assert.deepEqual([peer.ends, peer.clock.running], [1, 0])
+      }
+    }
+  })
+
   it('by terminate drops them all, and settles all who wait', async () => {
     const peer = new TestLink({ limits })
     peer.stream.hold()

@@ -246,10 +246,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     const { output } = this.#protocol
     try {
       do {
-        this.sender.pump()
+        // What waits for its turn has not left: it is not lost by going out into nothing.
+        if (!this.socket.destroyed) this.sender.pump()
         if (output.pending > 0 && !output.held) this.#wroteAt = this.#wheel.time
         this.#outbox.flush()
-      } while (output.pending === 0 && this.sender.ready)
+      } while (output.pending === 0 && this.sender.ready && !this.socket.destroyed)
     } catch (error) {
       // Part of a frame may have left: nothing that follows could be understood.
       this.#error ??= asError(error)
@@ -335,7 +336,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   resume(): void {
-    if (!this.#paused || this.#terminated) return
+    if (!this.#paused || this.#terminated || this.#atEnd) return
     this.#paused = false
     // What the peer said meanwhile has not been read: its silence begins anew.
     this.#alive()
@@ -565,12 +566,13 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (this.#closeInfo !== undefined) return
     this.#receiveRest()
     const protocol = this.#protocol
+    // A Close frame that waited, ours or the peer's, still tells who ended it.
+    this.sender.clear()
     if (this.#terminated && protocol.closedBy === undefined) protocol.closedBy = 'local'
     protocol.receiveEnd()
     protocol.dispose()
     this.#wheel.cancel(this)
     this.#rest = undefined
-    this.sender.clear()
     const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
     this.#closeInfo = describeEnd(protocol, left, this.#error, this.stats)
     this.inbox.close(this.closeError)

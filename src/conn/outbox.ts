@@ -153,6 +153,7 @@ export class Outbox {
     if (error || this.#stream.writableLength > 0) return
     this.#output.held = false
     this.#owner.onWritable()
-    this.wake()
+    // Who waits on a stream that is gone hears of the end.
+    if (!this.#stream.destroyed) this.wake()
   }
 }

@@ -143,17 +143,21 @@ export class Sender {
     if (this.#queue === undefined) return
     this.#queue.pump()
     this.#count()
-    const then = this.#then
-    if (then === undefined || !this.#queue.empty) return
-    this.#then = undefined
-    for (const begin of then) begin()
+    if (this.#queue.empty) this.#begin()
   }
 
-  /** Gives up what waits. */
+  /** Gives up what waits; an end that waited for it begins. */
   clear(): void {
     if (this.#queue === undefined) return
     this.#drop(this.#queue.clear())
     this.#count()
+    this.#begin()
+  }
+
+  #begin(): void {
+    const then = this.#then
+    this.#then = undefined
+    for (const begin of then ?? []) begin()
   }
 
   /** Whether a message may be sent now; else the slow policy has been applied, or the connection is over. */
