@@ -8,6 +8,7 @@ import type { Authorize } from './authorize.ts'
 import { checkDrain, type DrainOptions } from './drain.ts'
 import type { ServerConn } from './server-conn.ts'
 import type { ServerStats } from './server-counters.ts'
+import { register } from './unclaimed.ts'
 import { type Handler, Upgrader } from './upgrader.ts'
 import { handshakeTimeoutOf, type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
 
@@ -20,7 +21,10 @@ export interface ServeOptions<Subprotocol extends string = string, Context = unk
   readonly host?: string | undefined
   /** Certificate and key, as for `node:https`: makes it `wss`. */
   readonly tls?: TlsOptions | undefined
-  /** A server of your own, whose other requests stay yours; it is made to listen only when `port` is given. */
+  /**
+   * A server of your own, whose other requests stay yours: also those that offer an upgrade to another protocol, such
+   * as `h2c`, but for those with a body, which get 501. It is made to listen only when `port` is given.
+   */
   readonly server?: HttpServer | undefined
 }
 
@@ -143,6 +147,7 @@ function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpS
     })
     response.end('This is a WebSocket endpoint.\n')
   }
+  register(onRequest)
   return tls === undefined
     ? createServer(timeouts, onRequest)
     : createTlsServer({ ...timeouts, ...tls }, onRequest)

@@ -112,6 +112,8 @@ export interface UpgraderOptions<Subprotocol extends string = string, Context = 
 /** The options, checked and complete. */
 export interface ResolvedUpgraderOptions extends ConnectionLimitsOptions {
   readonly matches: (path: string, request: IncomingMessage) => boolean
+  /** No path was given: what is not about WebSocket may be for anybody. */
+  readonly anyPath: boolean
   readonly checkOrigin: OriginCheck
   readonly subprotocols: (
     request: IncomingMessage,
@@ -187,6 +189,7 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
   const fixed = typeof limits === 'function' ? defaultLimits : resolveLimits(limits)
   return {
     matches: matcher(path),
+    anyPath: path === undefined,
     authorize: options.authorize,
     handshakeTimeout: handshakeTimeoutOf(options),
     maxConnections,
