@@ -23,6 +23,7 @@ import {
   type QueuedMessage,
   SendQueue,
 } from './send-queue.ts'
+import { tellListener } from './tell-listener.ts'
 
 /** What a {@link ReconnectingConn} is doing. */
 export type ReconnectingState = 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
@@ -41,8 +42,8 @@ export interface ReconnectingOptions extends ReconnectOptions {
   readonly outbox?: OutboxOptions | undefined
   /**
    * Gets each connection before anything else does, to log in, subscribe, or resume: what waits is sent when it has
-   * come back, and messages are taken then, so it may `read` answers itself. When the connection ends meanwhile, the
-   * next one comes; what it throws else ends all, with 1011.
+   * come back, and messages are taken then, so it may `read` answers itself. When the connection is lost meanwhile, the
+   * next one comes; what it throws else ends all, with 1011 unless it has closed the connection itself.
    */
   readonly onConnect?:
     | ((conn: Conn, details: Pick<Attempt, 'attempt' | 'previous'>) => void | Promise<void>)
@@ -51,7 +52,10 @@ export interface ReconnectingOptions extends ReconnectOptions {
   readonly onMessage?: ((data: Data, type: MessageType) => void) | undefined
   /** Hears of each change of `state`. */
   readonly onState?: ((state: ReconnectingState) => void) | undefined
-  /** Hears of each message that will not be sent, and was not refused by `send`. */
+  /**
+   * Hears of each message that will not be sent, and was not refused by `send`. What it sends itself is taken only if
+   * there is room, whatever the `overflow`.
+   */
   readonly onDrop?: ((data: Sendable, reason: DropReason) => void) | undefined
 }
 
@@ -167,7 +171,7 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
    */
   send(data: Sendable, type?: MessageType): boolean {
     const message: QueuedMessage = { data: checkSendable(data, type), type }
-    if (this.#state === 'closing' || this.#state === 'closed') return false
+    if (this.#state === 'closing' || this.#end !== undefined) return false
     const conn = this.#conn
     if (this.#outbox.length > 0 || conn === undefined || !this.#hasRoom(conn))
       return this.#outbox.add(message)
@@ -284,8 +288,14 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
     })
     // Whatever it waits for, the end of the connection is the end of that.
     await Promise.race([greeting, conn.closed])
-    if (failure === undefined || conn.state !== 'open') return
-    void conn.close(CloseCode.InternalError, 'internal error')
+    if (failure === undefined) return
+    if (conn.state === 'open') void conn.close(CloseCode.InternalError, 'internal error')
+    else {
+      const { by, error } = await conn.closed
+      // Of an end that came from elsewhere that is a consequence; of one that it made itself, the reason.
+      const own = by === 'local' && error === undefined && this.#state !== 'closing'
+      if (!own || failure.error instanceof CloseError) return
+    }
     throw failure.error
   }
 
@@ -362,20 +372,11 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   #setState(state: ReconnectingState): void {
     if (state === this.#state) return
     this.#state = state
-    this.#tell('onState', () => this.#options.onState?.(state))
+    tellListener('onState', () => this.#options.onState?.(state))
   }
 
   #drop({ data }: QueuedMessage, reason: DropReason): void {
-    this.#tell('onDrop', () => this.#options.onDrop?.(data, reason))
-  }
-
-  /** What a listener throws must not keep us from what is to be done. */
-  #tell(name: string, call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      console.error(`silverback: ${name} failed:`, error)
-    }
+    tellListener('onDrop', () => this.#options.onDrop?.(data, reason))
   }
 
   #endError({ error, last }: ReconnectingEnd): Error {
