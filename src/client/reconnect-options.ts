@@ -38,7 +38,7 @@ export interface ReconnectOptions {
   readonly dial?: PerAttempt<ReconnectDialOptions> | undefined
   /** Connects. Default `dial`: another may use a `Dialer`, or in tests a `pair`. */
   readonly connect?: ((url: string | URL, options: DialOptions) => Promise<Conn>) | undefined
-  /** The first delay is anything up to this. Default 500. */
+  /** The first delay is anything up to this; behind 0 the bound is 100, and grows from there. Default 500. */
   readonly minDelay?: number | undefined
   /** Delays grow up to this. Default 30,000. */
   readonly maxDelay?: number | undefined
@@ -64,7 +64,10 @@ export interface ReconnectOptions {
   readonly random?: (() => number) | undefined
   /** Default: the system's timers, which keep the process alive. */
   readonly clock?: ReconnectClock | undefined
-  /** Whether there is a network: without one no attempt is made. Default: what the runtime knows, in Node nothing. */
+  /**
+   * Whether there is a network: without one no attempt is made, not even the first. Default: what the runtime knows, in
+   * Node nothing.
+   */
   readonly network?: NetworkStatus | undefined
 }
 
@@ -104,17 +107,17 @@ export const reconnectOptionNames: readonly string[] = [
   'network',
 ]
 
+/** The longest time that the runtime's timers take, 24.8 days: what is longer they take for a millisecond. */
+export const MAX_TIME: number = 2 ** 31 - 1
+
 /** The system's time. Its timers keep the process alive: somebody waits for the connection. */
 export const systemTimers: ReconnectClock = {
   now: () => performance.now(),
   after(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds)
+    const timer = setTimeout(callback, Math.min(milliseconds, MAX_TIME))
     return () => clearTimeout(timer)
   },
 }
-
-/** The longest time that the runtime's timers take, 24.8 days. */
-const MAX_TIME = 2 ** 31 - 1
 
 const noLimit = Number.POSITIVE_INFINITY
 
@@ -147,7 +150,7 @@ export function resolveReconnectOptions(
   if (typeof clock?.now !== 'function' || typeof clock.after !== 'function')
     throw invalid('clock must have the methods now and after')
   if (typeof network?.onOnline !== 'function') throw invalid('network must have online and onOnline')
-  checkDial(dialOptions)
+  if (typeof dialOptions !== 'function') checkDial(dialOptions)
   // A function of the application's may connect to anything.
   if (typeof url !== 'function' && connect === dial) checkUrl(url)
   return {
@@ -168,9 +171,8 @@ export function resolveReconnectOptions(
   }
 }
 
-/** What can be seen to be wrong before the first attempt. */
-function checkDial(options: PerAttempt<DialOptions>): void {
-  if (typeof options === 'function') return
+/** @throws UsageError `ERR_WS_INVALID_OPTION` */
+export function checkDial(options: ReconnectDialOptions): void {
   if ((options as DialOptions | null)?.signal !== undefined)
     throw invalid('dial.signal: the signal belongs beside dial, as it ends the whole')
   new Dialer(options)
