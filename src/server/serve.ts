@@ -4,7 +4,7 @@ import { createServer as createTlsServer, type ServerOptions as TlsOptions } fro
 import type { AddressInfo, Socket } from 'node:net'
 import { checkNames } from '../conn/options.ts'
 import { UsageError } from '../session/errors.ts'
-import type { Authorize } from './authorize.ts'
+import type { RequiresAuthorize } from './authorize.ts'
 import { checkDrain, type DrainOptions } from './drain.ts'
 import type { ServerConn } from './server-conn.ts'
 import type { ServerStats } from './server-counters.ts'
@@ -27,11 +27,6 @@ export interface ServeOptions<Subprotocol extends string = string, Context = unk
    */
   readonly server?: HttpServer | undefined
 }
-
-/** A handler that wants a context has to have it from somewhere. */
-export type RequiresAuthorize<Context> = unknown extends Context
-  ? unknown
-  : { readonly authorize: Authorize<Context> }
 
 /** A WebSocket server. */
 export interface Server<Subprotocol extends string = string, Context = unknown> extends AsyncDisposable {
@@ -74,7 +69,7 @@ export async function serve<Subprotocol extends string = string, Context = unkno
 ): Promise<Server<Subprotocol, Context>> {
   checkOptions(options as ServeOptions)
   const { port, host = '127.0.0.1', tls, server: given, ...rest } = options
-  const upgrader = new Upgrader<Subprotocol, Context>(rest as UpgraderOptions<Subprotocol, Context>)
+  const upgrader = new Upgrader(rest as UpgraderOptions) as unknown as Upgrader<Subprotocol, Context>
   const onUpgrade = upgrader.handler(handle)
   const server = given ?? ownServer(tls, handshakeTimeoutOf(rest as UpgraderOptions))
   const sockets = given === undefined ? trackSockets(server) : []

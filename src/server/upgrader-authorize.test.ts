@@ -17,6 +17,7 @@ import { HandshakeError } from '../session/errors.ts'
 import type { Authorize, AuthorizeDetails } from './authorize.ts'
 import { allowOrigins } from './origin.ts'
 import { refuse } from './refuse.ts'
+import type { ServerConn } from './server-conn.ts'
 import { Upgrader } from './upgrader.ts'
 import type { Rejection, UpgraderOptions } from './upgrader-options.ts'
 
@@ -332,6 +333,39 @@ describe('authorize, keeping out', () => {
       assert.deepEqual(disposed, ['x'])
     })
   }
+})
+
+describe('headers with several values', () => {
+  const cookies = { 'Set-Cookie': ['a=1', 'b=2'] }
+  const twice = /\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n/
+
+  it('go out with the 101, with what refuse says, and with what onReject makes of it', async () => {
+    await using open = await serving({ headers: cookies })
+    const client = open.server.client(upgradeRequest('/'))
+    await client.until(() => client.status === 101, 'the upgrade')
+    assert.match(client.received.toString(), twice)
+    await using refusing = await serving({ authorize: () => refuse(401, { headers: cookies }) })
+    assert.match(await refusing.server.answer(upgradeRequest('/')), twice)
+    await using changed = await serving({ authorize: () => null, onReject: () => ({ headers: cookies }) })
+    assert.match(await changed.server.answer(upgradeRequest('/')), twice)
+  })
+})
+
+describe('the compiler', () => {
+  it('has a handler that wants a context get it from an authorize', () => {
+    const handle = (conn: ServerConn<string, User>): void => void conn.send(conn.context.name)
+    assert.ok(new Upgrader({ authorize: () => ann }).handler(handle))
+    assert.ok(new Upgrader().handler(() => {}))
+    const without: UpgraderOptions<string, User> = {}
+    // @ts-expect-error: no authorize
+    assert.ok(new Upgrader<string, User>())
+    // @ts-expect-error: no authorize
+    assert.ok(new Upgrader<string, User>({}))
+    // @ts-expect-error: perhaps no authorize
+    assert.ok(new Upgrader(without))
+    // @ts-expect-error: no authorize
+    assert.ok(new Upgrader({}).handler(handle))
+  })
 })
 
 describe('authorize, while it is pending', () => {

@@ -12,7 +12,13 @@ import {
 import type { CloseInfo } from '../session/close-info.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { CloseCode } from '../wire/close-code.ts'
-import { type Authorize, type Verdict, verdictOf, verdictOfError } from './authorize.ts'
+import {
+  type Authorize,
+  type RequiresAuthorize,
+  type Verdict,
+  verdictOf,
+  verdictOfError,
+} from './authorize.ts'
 import { ConnectionLimits, type Place } from './connection-limits.ts'
 import { type Denial, denialError, deny, serverError } from './denial.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
@@ -81,7 +87,10 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   readonly #counters = new ServerCounters()
   #closing = false
 
+  /** With the defaults: for every path, from pages of the same origin. */
+  constructor(...none: unknown extends Context ? [] : [never])
   /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
+  constructor(options: UpgraderOptions<Subprotocol, Context> & NoInfer<RequiresAuthorize<Context>>)
   constructor(options: UpgraderOptions<Subprotocol, Context> = {}) {
     const resolved = resolveUpgraderOptions(options as UpgraderOptions)
     const { maxConnections, maxConnectionsPerAddress } = resolved
