@@ -43,7 +43,7 @@ export type Handler<Subprotocol extends string = string, Context = unknown> = (
 ) => void | Promise<void>
 
 /** Requests with more header fields than this are refused. */
-const MAX_HEADERS = 100
+export const MAX_HEADERS = 100
 
 /** A request that may have its 101. */
 interface Handshake {
