@@ -42,6 +42,7 @@ const entries: Readonly<
       'subprotocols',
     ],
     types: [
+      'AnswerHeaders',
       'Attempt',
       'Authorization',
       'Authorize',

@@ -20,7 +20,10 @@ export interface Attempt {
 export type PerAttempt<T> = T | ((attempt: Attempt) => T | Promise<T>)
 
 /** How each connection is made, as for `dial`, but for the signal, which belongs to the whole. */
-export type ReconnectDialOptions = Omit<DialOptions, 'signal'>
+export type ReconnectDialOptions<Subprotocol extends string = string> = Omit<
+  DialOptions<Subprotocol>,
+  'signal'
+>
 
 /** Time, as reconnecting needs it: the `FakeClock` of `silverback/testing` is one. */
 export interface ReconnectClock {
@@ -31,11 +34,14 @@ export interface ReconnectClock {
 }
 
 /** How to come back. Times are milliseconds. */
-export interface ReconnectOptions {
+export interface ReconnectOptions<Subprotocol extends string = string> {
   /** Ends it: what waits is given up, a connection is closed with 1000, and the iteration ends quietly. */
   readonly signal?: AbortSignal | undefined
-  /** How to connect: options of `dial`, or a function that makes them for each attempt, such as with a fresh token. */
-  readonly dial?: PerAttempt<ReconnectDialOptions> | undefined
+  /**
+   * How to connect: options of `dial`, or a function that makes them for each attempt, such as with a fresh token.
+   * Subprotocols that are written here are the type of `conn.subprotocol`.
+   */
+  readonly dial?: PerAttempt<ReconnectDialOptions<Subprotocol>> | undefined
   /** Connects. Default `dial`: another may use a `Dialer`, or in tests a `pair`. */
   readonly connect?: ((url: string | URL, options: DialOptions) => Promise<Conn>) | undefined
   /** The first delay is anything up to this; behind 0 the bound is 100, and grows from there. Default 500. */

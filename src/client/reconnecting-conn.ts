@@ -37,7 +37,8 @@ export interface ReconnectingEnd {
 }
 
 /** How to come back, and what to keep meanwhile. */
-export interface ReconnectingOptions extends ReconnectOptions {
+export interface ReconnectingOptions<Subprotocol extends string = string>
+  extends ReconnectOptions<Subprotocol> {
   /** Bounds on the messages that wait for a connection, and what becomes of those for which there is no room. */
   readonly outbox?: OutboxOptions | undefined
   /**
@@ -46,7 +47,10 @@ export interface ReconnectingOptions extends ReconnectOptions {
    * next one comes; what it throws else ends all, with 1011 unless it has closed the connection itself.
    */
   readonly onConnect?:
-    | ((conn: Conn, details: Pick<Attempt, 'attempt' | 'previous'>) => void | Promise<void>)
+    | ((
+        conn: Conn<NoInfer<Subprotocol>>,
+        details: Pick<Attempt, 'attempt' | 'previous'>,
+      ) => void | Promise<void>)
     | undefined
   /** Gets all messages, in place of iterating. It must keep up; when it throws, that ends all, with 1011. */
   readonly onMessage?: ((data: Data, type: MessageType) => void) | undefined
@@ -85,10 +89,10 @@ const optionNames = [...reconnectOptionNames, 'outbox', 'onConnect', 'onMessage'
  * for await (const message of feed) last = JSON.parse(String(message)).number
  * ```
  */
-export function reconnecting(
+export function reconnecting<Subprotocol extends string = string>(
   url: PerAttempt<string | URL>,
-  options: ReconnectingOptions = {},
-): ReconnectingConn {
+  options: ReconnectingOptions<Subprotocol> = {},
+): ReconnectingConn<Subprotocol> {
   checkNames(options, optionNames)
   const { outbox = {}, onConnect, onMessage, onState, onDrop, ...rest } = options
   checkNames(outbox, ['maxMessages', 'maxBytes', 'overflow'])
@@ -119,7 +123,9 @@ export function reconnecting(
  * }
  * ```
  */
-export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
+export class ReconnectingConn<Subprotocol extends string = string>
+  implements AsyncIterable<Data>, AsyncDisposable
+{
   /** Resolves when all is over, and says how. Never rejects. */
   readonly closed: Promise<ReconnectingEnd>
   readonly #options: ReconnectingOptions
@@ -136,8 +142,8 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   #end: ReconnectingEnd | undefined
 
   /** @internal */
-  constructor(url: PerAttempt<string | URL>, options: ReconnectingOptions) {
-    this.#options = options
+  constructor(url: PerAttempt<string | URL>, options: ReconnectingOptions<Subprotocol>) {
+    this.#options = options as unknown as ReconnectingOptions
     this.#outbox = new SendQueue(options.outbox ?? {}, (message, reason) => this.#drop(message, reason))
     this.closed = this.#run(url)
   }
@@ -152,8 +158,8 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   }
 
   /** The connection while it is `open`: for `ping`, `stats`, `terminate`. What is sent on it overtakes what waits. */
-  get conn(): Conn | undefined {
-    return this.state === 'open' ? this.#conn : undefined
+  get conn(): Conn<Subprotocol> | undefined {
+    return this.state === 'open' ? (this.#conn as Conn<Subprotocol> | undefined) : undefined
   }
 
   /** What waits for a connection. */
