@@ -47,6 +47,7 @@ const entries: Readonly<
       'subprotocols',
     ],
     types: [
+      'AnswerHeaders',
       'Attempt',
       'Authorization',
       'Authorize',

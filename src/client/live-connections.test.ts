@@ -283,6 +283,33 @@ describe('liveConnections', () => {
     }
   })
 
+  it('goes on whatever the listener rejects with', async () => {
+    await using service = new TestService()
+    service.failures.push(connectionRefused())
+    const print = mock.method(console, 'error', () => {})
+    try {
+      const onRetry = (): Promise<never> => Promise.reject(new Error('on purpose'))
+      const { log } = follow(service, { onRetry })
+      await service.clock.advance(1_000)
+      assert.equal(log.at(-1), '250 open 2 after undefined')
+      assert.deepEqual(print.mock.calls[0]?.arguments[0], 'silverback: onRetry failed:')
+    } finally {
+      print.mock.restore()
+    }
+  })
+
+  it('refuses a signal, and what is no option, from a function that makes the options', async () => {
+    for (const [wrong, message] of [
+      [{ signal: AbortSignal.abort() }, /^dial\.signal: the signal belongs beside dial/],
+      [{ header: {} } as ReconnectDialOptions, /^header is not an option/],
+    ] as const) {
+      await using service = new TestService()
+      const { ended } = follow(service, { dial: () => wrong as ReconnectDialOptions })
+      await assert.rejects(ended, (error) => error instanceof UsageError && message.test(error.message))
+      assert.deepEqual(service.attempts, [])
+    }
+  })
+
   it('lets the application overrule the verdict', async () => {
     await using service = new TestService()
     service.failures.push(refusedWith(401))
@@ -344,16 +371,73 @@ describe('liveConnections without a network', () => {
     }
   }
 
-  it('tries once, and then not before it is there again', async () => {
+  it('does not try before it is there, from the first attempt on', async () => {
     await using service = new TestService()
     service.failures.push(connectionRefused())
     const network = new FakeNetwork()
-    follow(service, { network })
+    const { log } = follow(service, { network })
     await service.clock.advance(60_000)
-    assert.deepEqual([service.attempts, service.clock.pending], [[0], 0])
+    assert.deepEqual([service.attempts, service.clock.pending, log], [[], 0, ['0 waiting']])
     network.back()
     await service.clock.settle()
-    assert.deepEqual([service.attempts, network.listeners.size], [[0, 60_000], 0])
+    network.online = false
+    assert.deepEqual([service.attempts, network.listeners.size], [[60_000], 0])
+    await service.clock.advance(60_000)
+    assert.deepEqual([service.attempts, service.clock.pending], [[60_000], 0])
+    network.back()
+    await service.clock.settle()
+    assert.deepEqual([service.attempts, network.listeners.size], [[60_000, 120_000], 0])
+  })
+
+  it('may be told of at once, and so may the time', async () => {
+    await using service = new TestService()
+    service.down = connectionRefused()
+    let stopped = 0
+    const network: NetworkStatus = {
+      online: false,
+      onOnline(listener) {
+        listener()
+        return () => stopped++
+      },
+    }
+    const clock = {
+      now: () => service.clock.now(),
+      after: (_milliseconds: number, callback: () => void) => {
+        callback()
+        return () => {}
+      },
+    }
+    const { ended } = follow(service, { network, clock, maxAttempts: 3 })
+    await assert.rejects(ended, (error) => error === service.down)
+    assert.deepEqual([service.attempts, stopped], [[0, 0, 0], 3])
+  })
+
+  it('is not given up on by a timer that has run over', async () => {
+    await using service = new TestService()
+    const days = 24 * 3_600_000
+    const network = new FakeNetwork()
+    const { ended } = follow(service, { network, maxElapsed: 30 * days })
+    await service.clock.advance(29 * days)
+    assert.deepEqual([service.attempts, network.listeners.size], [[], 1])
+    await service.clock.advance(days)
+    await assert.rejects(
+      ended,
+      (error) => error instanceof HandshakeError && /there is no network/.test(error.message),
+    )
+    assert.deepEqual(service.attempts, [])
+  })
+
+  it('gives up with the last error', async () => {
+    await using service = new TestService()
+    service.down = connectionRefused()
+    const network = new FakeNetwork()
+    network.online = true
+    const { ended } = follow(service, { network, maxElapsed: 10_000 })
+    await service.clock.settle()
+    network.online = false
+    await service.clock.advance(60_000)
+    await assert.rejects(ended, (error) => error === service.down)
+    assert.deepEqual([service.attempts, service.clock.pending], [[0], 0])
   })
 
   it('gives up by its bound on time, and by the signal', async () => {

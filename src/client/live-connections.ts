@@ -1,9 +1,16 @@
 import type { Conn } from '../conn/conn.ts'
 import type { CloseInfo } from '../session/close-info.ts'
-import { CloseError, UsageError } from '../session/errors.ts'
-import type { Attempt, PerAttempt, ResolvedReconnectOptions } from './reconnect-options.ts'
+import { CloseError, HandshakeError, UsageError } from '../session/errors.ts'
+import {
+  type Attempt,
+  checkDial,
+  MAX_TIME,
+  type PerAttempt,
+  type ResolvedReconnectOptions,
+} from './reconnect-options.ts'
 import { RetrySchedule } from './retry-schedule.ts'
 import { judgeClose, judgeFailure } from './retry-verdict.ts'
+import { tellListener } from './tell-listener.ts'
 
 /** A connection of a series. */
 export interface LiveConnection {
@@ -26,19 +33,23 @@ export async function* liveConnections(
   options: ResolvedReconnectOptions,
   onPhase: (phase: SeriesPhase) => void = () => {},
 ): AsyncGenerator<LiveConnection, undefined> {
-  const { signal, clock, stableAfter } = options
+  const { signal, clock, stableAfter, network } = options
   const schedule = new RetrySchedule(options)
   let previous: CloseInfo | undefined
+  let error: Error = new HandshakeError('ERR_WS_CONNECT', 'no connection: there is no network')
+  if (!network.online) onPhase('waiting')
   while (!isAborted(signal)) {
+    if (!(await whileOffline(schedule, options))) throw error
+    if (isAborted(signal)) return
     const { attempt } = schedule
     onPhase('connecting')
     const conn = await open(url, options, { attempt, previous, signal }).catch(asError)
     let delay: number | undefined
     if (conn instanceof Error) {
+      error = conn
       if (isAborted(signal)) return
       if (conn instanceof UsageError) throw conn
       delay = schedule.next(conn, judgeFailure(conn))
-      if (delay !== undefined) report(options, conn, { attempt: schedule.attempt, delay })
     } else {
       const openedAt = clock.now()
       // Told when it ends: the one who has it may take longer.
@@ -47,14 +58,14 @@ export async function* liveConnections(
       previous = await conn.closed
       if (isAborted(signal)) return
       if ((await lived) >= stableAfter) schedule.reset()
-      const error = new CloseError(previous)
+      error = new CloseError(previous)
       delay = schedule.next(error, judgeClose(previous))
-      if (delay !== undefined) report(options, error, { attempt: schedule.attempt, delay })
     }
     if (delay === undefined) return
+    const [ended, next] = [error, { attempt: schedule.attempt, delay }]
+    tellListener('onRetry', () => options.onRetry(ended, next))
     onPhase('waiting')
-    await pause(delay, options)
-    await whileOffline(schedule.left, options)
+    await firstOf(signal, (done) => clock.after(next.delay, done))
   }
 }
 
@@ -86,6 +97,7 @@ async function open(
   const opening = (async () => {
     const target = typeof url === 'function' ? await url(attempt) : url
     const dialOptions = typeof dial === 'function' ? await dial(attempt) : dial
+    if (typeof dial === 'function') checkDial(dialOptions)
     const conn = await connect(target, { ...dialOptions, signal })
     conn.endQuietly()
     return conn
@@ -107,48 +119,50 @@ async function open(
   }
 }
 
-/** Lets time pass, or ends at once with the signal. */
-function pause(delay: number, { clock, signal }: ResolvedReconnectOptions): Promise<void> {
-  return new Promise((resolve) => {
-    if (isAborted(signal)) return resolve()
-    let cancel = (): void => {}
-    const done = (): void => {
-      cancel()
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    cancel = clock.after(delay, done)
-    signal?.addEventListener('abort', done, { once: true })
-  })
-}
-
-/** Waits for the network, where it is known that there is none, but no longer than it makes sense. */
-function whileOffline(left: number, { clock, signal, network }: ResolvedReconnectOptions): Promise<void> {
-  return new Promise((resolve) => {
-    if (network.online || isAborted(signal)) return resolve()
-    let cancel = (): void => {}
-    const done = (): void => {
-      cancel()
-      stop()
-      signal?.removeEventListener('abort', done)
-      resolve()
-    }
-    const stop = network.onOnline(done)
-    if (Number.isFinite(left)) cancel = clock.after(Math.max(0, left), done)
-    signal?.addEventListener('abort', done, { once: true })
-  })
-}
-
-function report(
-  { onRetry }: ResolvedReconnectOptions,
-  error: Error,
-  next: { readonly attempt: number; readonly delay: number },
-): void {
-  try {
-    onRetry(error, next)
-  } catch (second) {
-    console.error('silverback: onRetry failed:', second)
+/** Waits for the network, where it is known that there is none; `false` when there will be no time for an attempt. */
+async function whileOffline(
+  schedule: RetrySchedule,
+  { clock, signal, network }: ResolvedReconnectOptions,
+): Promise<boolean> {
+  let back = network.online
+  while (!back && !isAborted(signal)) {
+    const { left } = schedule
+    if (left <= 0) return false
+    const online = (done: () => void): (() => void) =>
+      network.onOnline(() => {
+        back = true
+        done()
+      })
+    if (Number.isFinite(left))
+      await firstOf(signal, online, (done) => clock.after(Math.min(left, MAX_TIME), done))
+    else await firstOf(signal, online)
+    back ||= network.online
   }
+  return true
+}
+
+/**
+ * Resolves with the first of several events, or at once with the signal, and takes the others back.
+ *
+ * @param events - each calls back once, perhaps at once, and returns what takes that back
+ */
+function firstOf(
+  signal: AbortSignal | undefined,
+  ...events: readonly ((done: () => void) => () => void)[]
+): Promise<void> {
+  return new Promise((resolve) => {
+    const stops: (() => void)[] = []
+    let over = isAborted(signal)
+    const done = (): void => {
+      over = true
+      signal?.removeEventListener('abort', done)
+      for (const stop of stops.splice(0)) stop()
+      resolve()
+    }
+    signal?.addEventListener('abort', done, { once: true })
+    for (const begin of events) if (!over) stops.push(begin(done))
+    if (over) done()
+  })
 }
 
 /** Asked anew each time: an `await` in between may have changed it. */

@@ -21,7 +21,10 @@ export interface Attempt {
 export type PerAttempt<T> = T | ((attempt: Attempt) => T | Promise<T>)
 
 /** How each connection is made, as for `dial`, but for the signal, which belongs to the whole. */
-export type ReconnectDialOptions = Omit<DialOptions, 'signal'>
+export type ReconnectDialOptions<Subprotocol extends string = string> = Omit<
+  DialOptions<Subprotocol>,
+  'signal'
+>
 
 /** Time, as reconnecting needs it: the `FakeClock` of `silverback/testing` is one. */
 export interface ReconnectClock {
@@ -32,14 +35,17 @@ export interface ReconnectClock {
 }
 
 /** How to come back. Times are milliseconds. */
-export interface ReconnectOptions {
+export interface ReconnectOptions<Subprotocol extends string = string> {
   /** Ends it: what waits is given up, a connection is closed with 1000, and the iteration ends quietly. */
   readonly signal?: AbortSignal | undefined
-  /** How to connect: options of `dial`, or a function that makes them for each attempt, such as with a fresh token. */
-  readonly dial?: PerAttempt<ReconnectDialOptions> | undefined
+  /**
+   * How to connect: options of `dial`, or a function that makes them for each attempt, such as with a fresh token.
+   * Subprotocols that are written here are the type of `conn.subprotocol`.
+   */
+  readonly dial?: PerAttempt<ReconnectDialOptions<Subprotocol>> | undefined
   /** Connects. Default `dial`: another may use a `Dialer`, or in tests a `pair`. */
   readonly connect?: ((url: string | URL, options: DialOptions) => Promise<Conn>) | undefined
-  /** The first delay is anything up to this. Default 500. */
+  /** The first delay is anything up to this; behind 0 the bound is 100, and grows from there. Default 500. */
   readonly minDelay?: number | undefined
   /** Delays grow up to this. Default 30,000. */
   readonly maxDelay?: number | undefined
@@ -65,7 +71,10 @@ export interface ReconnectOptions {
   readonly random?: (() => number) | undefined
   /** Default: the system's timers, which keep the process alive. */
   readonly clock?: ReconnectClock | undefined
-  /** Whether there is a network: without one no attempt is made. Default: what the runtime knows, in Node nothing. */
+  /**
+   * Whether there is a network: without one no attempt is made, not even the first. Default: what the runtime knows, in
+   * Node nothing.
+   */
   readonly network?: NetworkStatus | undefined
 }
 
@@ -105,17 +114,17 @@ export const reconnectOptionNames: readonly string[] = [
   'network',
 ]
 
+/** The longest time that the runtime's timers take, 24.8 days: what is longer they take for a millisecond. */
+export const MAX_TIME: number = 2 ** 31 - 1
+
 /** The system's time. Its timers keep the process alive: somebody waits for the connection. */
 export const systemTimers: ReconnectClock = {
   now: () => performance.now(),
   after(milliseconds, callback) {
-    const timer = setTimeout(callback, milliseconds)
+    const timer = setTimeout(callback, Math.min(milliseconds, MAX_TIME))
     return () => clearTimeout(timer)
   },
 }
-
-/** The longest time that the runtime's timers take, 24.8 days. */
-const MAX_TIME = 2 ** 31 - 1
 
 const noLimit = Number.POSITIVE_INFINITY
 
@@ -148,7 +157,7 @@ export function resolveReconnectOptions(
   if (typeof clock?.now !== 'function' || typeof clock.after !== 'function')
     throw invalid('clock must have the methods now and after')
   if (typeof network?.onOnline !== 'function') throw invalid('network must have online and onOnline')
-  checkDial(dialOptions)
+  if (typeof dialOptions !== 'function') checkDial(dialOptions)
   // A function of the application's may connect to anything.
   if (typeof url !== 'function' && connect === dial) checkUrl(url)
   return {
@@ -169,9 +178,8 @@ export function resolveReconnectOptions(
   }
 }
 
-/** What can be seen to be wrong before the first attempt. */
-function checkDial(options: PerAttempt<DialOptions>): void {
-  if (typeof options === 'function') return
+/** @throws UsageError `ERR_WS_INVALID_OPTION` */
+export function checkDial(options: ReconnectDialOptions): void {
   if ((options as DialOptions | null)?.signal !== undefined)
     throw invalid('dial.signal: the signal belongs beside dial, as it ends the whole')
   new Dialer(options)

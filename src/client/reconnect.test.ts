@@ -16,7 +16,7 @@ import { FakeClock } from '../testing/fake-clock.ts'
 import { Dialer } from './dialer.ts'
 import { reconnect } from './reconnect.ts'
 import type { ReconnectOptions } from './reconnect-options.ts'
-import { reconnecting } from './reconnecting-conn.ts'
+import { type ReconnectingConn, reconnecting } from './reconnecting-conn.ts'
 
 after(() => assertNoLeaks())
 
@@ -77,6 +77,28 @@ describe('reconnect', () => {
     }
     assert.equal(await service.server.read(), 'again')
     assert.deepEqual([(await service.server.closed).code, service.attempts.length], [1000, 2])
+  })
+
+  it('has connections with the type of the subprotocols that are offered', async () => {
+    await using server = await serve({ subprotocols: ['a'] }, () => {})
+    for await (const conn of reconnect(server.url, { dial: { subprotocols: ['a', 'b'] } })) {
+      const chosen: 'a' | 'b' | '' = conn.subprotocol
+      assert.equal(chosen, 'a')
+      break
+    }
+    let greeted: 'a' | 'b' | '' = ''
+    await using session = reconnecting(server.url, {
+      dial: () => ({ subprotocols: ['a', 'b'] }),
+      onConnect: ({ subprotocol }) => {
+        greeted = subprotocol
+      },
+    })
+    await session.drained()
+    const chosen: 'a' | 'b' | '' | undefined = session.conn?.subprotocol
+    assert.deepEqual([greeted, chosen], ['a', 'a'])
+    const wide: AsyncIterable<Conn> = reconnect(server.url, { dial: { subprotocols: ['a'] } })
+    const wider: ReconnectingConn = session
+    assert.ok(wide && wider)
   })
 
   it('throws for wrong options and URLs when it is called', () => {

@@ -30,14 +30,14 @@ import { type PerAttempt, type ReconnectOptions, resolveReconnectOptions } from 
  * }
  * ```
  */
-export function reconnect(
+export function reconnect<Subprotocol extends string = string>(
   url: PerAttempt<string | URL>,
-  options: ReconnectOptions = {},
-): AsyncIterable<Conn> {
+  options: ReconnectOptions<Subprotocol> = {},
+): AsyncIterable<Conn<Subprotocol>> {
   const resolved = resolveReconnectOptions(url, options)
   return {
     async *[Symbol.asyncIterator]() {
-      for await (const { conn } of liveConnections(url, resolved)) yield conn
+      for await (const { conn } of liveConnections(url, resolved)) yield conn as Conn<Subprotocol>
     },
   }
 }

@@ -93,6 +93,28 @@ describe('reconnecting: sending', () => {
     assert.deepEqual([heard, dropped], [['1 c'], ['a overflow', 'b overflow']])
   })
 
+  it('lets onDrop send on the same session: it is refused where there is no room, or all is over', async () => {
+    const answers: boolean[] = []
+    const service = new TestService()
+    service.down = refusedWith(403)
+    const dropped: string[] = []
+    await using all = start(
+      {
+        outbox: { maxMessages: 2, overflow: 'dropOldest' },
+        onDrop: (data, reason) => {
+          dropped.push(`${String(data)} ${reason}`)
+          answers.push(all.session.send('one is lost'))
+        },
+      },
+      service,
+    )
+    for (const text of ['a', 'b', 'c']) assert.equal(all.session.send(text), true)
+    assert.deepEqual([dropped, answers], [['a overflow'], [false]])
+    assert.ok((await all.session.closed).error instanceof HandshakeError)
+    assert.deepEqual(dropped, ['a overflow', 'b closed', 'c closed'])
+    assert.deepEqual([answers, all.session.queued], [[false, false, false], { messages: 0, bytes: 0 }])
+  })
+
   it('refuses what cannot be sent at once, and not when its turn comes', async () => {
     await using all = start()
     assert.throws(() => all.session.send({} as string), UsageError)
@@ -333,6 +355,44 @@ describe('reconnecting: onConnect', () => {
     assert.deepEqual([error, last?.code, last?.by], [failure, 1011, 'local'])
     assert.equal((await all.service.server.closed).code, 1011)
     assert.deepEqual([all.dropped, all.heard], [['never sent closed'], []])
+  })
+
+  for (const end of ['close', 'terminate'] as const) {
+    it(`that fails and ends the connection itself, by ${end}, ends all, and says so`, async () => {
+      const failure = new Error('wrong password')
+      await using all = start({
+        onConnect: async (conn) => {
+          void conn[end]()
+          throw failure
+        },
+      })
+      const { error, last } = await all.session.closed
+      assert.deepEqual([error, last?.by, all.service.attempts], [failure, 'local', [0]])
+    })
+  }
+
+  it('that closes, and then finds that it cannot read any more, has not failed', async () => {
+    let calls = 0
+    await using all = start({
+      onConnect: async (conn) => {
+        if (calls++ > 0) return
+        void conn.close(4000)
+        await conn.read()
+      },
+    })
+    await all.service.clock.advance(1_000)
+    assert.deepEqual([calls, all.session.state], [2, 'open'])
+  })
+
+  it('that fails as the session is closed has nothing more to say', async () => {
+    await using all = start({
+      onConnect: async (conn) => {
+        void all.session.close()
+        await conn.closed
+        throw new Error('too late')
+      },
+    })
+    assert.equal((await all.session.closed).error, undefined)
   })
 
   it('whose connection ends meanwhile is over with it, whether it notices or not', async () => {
@@ -638,6 +698,26 @@ describe('reconnecting: state and end', () => {
       const printed = print.mock.calls.map(({ arguments: [what] }) => what)
       assert.deepEqual(printed, ['silverback: onDrop failed:', 'silverback: onState failed:'])
       await all.session.close()
+    } finally {
+      print.mock.restore()
+    }
+  })
+
+  it('goes on whatever its listeners reject with', async () => {
+    const print = mock.method(console, 'error', () => {})
+    try {
+      const fail = (): Promise<never> => Promise.reject(new Error('on purpose'))
+      await using all = start({
+        onState: fail,
+        onDrop: fail,
+        outbox: { maxMessages: 0, overflow: 'dropNewest' },
+      })
+      all.session.send('a')
+      await all.service.clock.settle()
+      assert.equal(all.session.state, 'open')
+      assert.equal(print.mock.callCount(), 2)
+      await all.session.close()
+      await all.service.clock.settle()
     } finally {
       print.mock.restore()
     }

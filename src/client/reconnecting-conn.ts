@@ -23,6 +23,7 @@ import {
   type QueuedMessage,
   SendQueue,
 } from './send-queue.ts'
+import { tellListener } from './tell-listener.ts'
 
 /** What a {@link ReconnectingConn} is doing. */
 export type ReconnectingState = 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
@@ -36,22 +37,29 @@ export interface ReconnectingEnd {
 }
 
 /** How to come back, and what to keep meanwhile. */
-export interface ReconnectingOptions extends ReconnectOptions {
+export interface ReconnectingOptions<Subprotocol extends string = string>
+  extends ReconnectOptions<Subprotocol> {
   /** Bounds on the messages that wait for a connection, and what becomes of those for which there is no room. */
   readonly outbox?: OutboxOptions | undefined
   /**
    * Gets each connection before anything else does, to log in, subscribe, or resume: what waits is sent when it has
-   * come back, and messages are taken then, so it may `read` answers itself. When the connection ends meanwhile, the
-   * next one comes; what it throws else ends all, with 1011.
+   * come back, and messages are taken then, so it may `read` answers itself. When the connection is lost meanwhile, the
+   * next one comes; what it throws else ends all, with 1011 unless it has closed the connection itself.
    */
   readonly onConnect?:
-    | ((conn: Conn, details: Pick<Attempt, 'attempt' | 'previous'>) => void | Promise<void>)
+    | ((
+        conn: Conn<NoInfer<Subprotocol>>,
+        details: Pick<Attempt, 'attempt' | 'previous'>,
+      ) => void | Promise<void>)
     | undefined
   /** Gets all messages, in place of iterating. It must keep up; when it throws, that ends all, with 1011. */
   readonly onMessage?: ((data: Data, type: MessageType) => void) | undefined
   /** Hears of each change of `state`. */
   readonly onState?: ((state: ReconnectingState) => void) | undefined
-  /** Hears of each message that will not be sent, and was not refused by `send`. */
+  /**
+   * Hears of each message that will not be sent, and was not refused by `send`. What it sends itself is taken only if
+   * there is room, whatever the `overflow`.
+   */
   readonly onDrop?: ((data: Sendable, reason: DropReason) => void) | undefined
 }
 
@@ -81,10 +89,10 @@ const optionNames = [...reconnectOptionNames, 'outbox', 'onConnect', 'onMessage'
  * for await (const message of feed) last = JSON.parse(String(message)).number
  * ```
  */
-export function reconnecting(
+export function reconnecting<Subprotocol extends string = string>(
   url: PerAttempt<string | URL>,
-  options: ReconnectingOptions = {},
-): ReconnectingConn {
+  options: ReconnectingOptions<Subprotocol> = {},
+): ReconnectingConn<Subprotocol> {
   checkNames(options, optionNames)
   const { outbox = {}, onConnect, onMessage, onState, onDrop, ...rest } = options
   checkNames(outbox, ['maxMessages', 'maxBytes', 'overflow'])
@@ -115,7 +123,9 @@ export function reconnecting(
  * }
  * ```
  */
-export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
+export class ReconnectingConn<Subprotocol extends string = string>
+  implements AsyncIterable<Data>, AsyncDisposable
+{
   /** Resolves when all is over, and says how. Never rejects. */
   readonly closed: Promise<ReconnectingEnd>
   readonly #options: ReconnectingOptions
@@ -132,8 +142,8 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   #end: ReconnectingEnd | undefined
 
   /** @internal */
-  constructor(url: PerAttempt<string | URL>, options: ReconnectingOptions) {
-    this.#options = options
+  constructor(url: PerAttempt<string | URL>, options: ReconnectingOptions<Subprotocol>) {
+    this.#options = options as unknown as ReconnectingOptions
     this.#outbox = new SendQueue(options.outbox ?? {}, (message, reason) => this.#drop(message, reason))
     this.closed = this.#run(url)
   }
@@ -148,8 +158,8 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   }
 
   /** The connection while it is `open`: for `ping`, `stats`, `terminate`. What is sent on it overtakes what waits. */
-  get conn(): Conn | undefined {
-    return this.state === 'open' ? this.#conn : undefined
+  get conn(): Conn<Subprotocol> | undefined {
+    return this.state === 'open' ? (this.#conn as Conn<Subprotocol> | undefined) : undefined
   }
 
   /** What waits for a connection. */
@@ -167,7 +177,7 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
    */
   send(data: Sendable, type?: MessageType): boolean {
     const message: QueuedMessage = { data: checkSendable(data, type), type }
-    if (this.#state === 'closing' || this.#state === 'closed') return false
+    if (this.#state === 'closing' || this.#end !== undefined) return false
     const conn = this.#conn
     if (this.#outbox.length > 0 || conn === undefined || !this.#hasRoom(conn))
       return this.#outbox.add(message)
@@ -284,8 +294,14 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
     })
     // Whatever it waits for, the end of the connection is the end of that.
     await Promise.race([greeting, conn.closed])
-    if (failure === undefined || conn.state !== 'open') return
-    void conn.close(CloseCode.InternalError, 'internal error')
+    if (failure === undefined) return
+    if (conn.state === 'open') void conn.close(CloseCode.InternalError, 'internal error')
+    else {
+      const { by, error } = await conn.closed
+      // Of an end that came from elsewhere that is a consequence; of one that it made itself, the reason.
+      const own = by === 'local' && error === undefined && this.#state !== 'closing'
+      if (!own || failure.error instanceof CloseError) return
+    }
     throw failure.error
   }
 
@@ -362,20 +378,11 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   #setState(state: ReconnectingState): void {
     if (state === this.#state) return
     this.#state = state
-    this.#tell('onState', () => this.#options.onState?.(state))
+    tellListener('onState', () => this.#options.onState?.(state))
   }
 
   #drop({ data }: QueuedMessage, reason: DropReason): void {
-    this.#tell('onDrop', () => this.#options.onDrop?.(data, reason))
-  }
-
-  /** What a listener throws must not keep us from what is to be done. */
-  #tell(name: string, call: () => void): void {
-    try {
-      call()
-    } catch (error) {
-      console.error(`silverback: ${name} failed:`, error)
-    }
+    tellListener('onDrop', () => this.#options.onDrop?.(data, reason))
   }
 
   #endError({ error, last }: ReconnectingEnd): Error {

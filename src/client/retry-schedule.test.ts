@@ -53,6 +53,7 @@ describe('RetrySchedule', () => {
     assert.equal(asks('2'), 2_050)
     assert.equal(asks('86400'), 300_050)
     assert.equal(asks('86400', { maxDelay: 3_600_000 }), 3_600_050)
+    assert.equal(asks('9'.repeat(400), { maxDelay: 2 ** 31 - 1 }), 2 ** 31 - 1, 'as timers take it')
     assert.equal(asks('in a while'), 50)
     assert.equal(setUp().schedule.next(connectionRefused(), 'retry'), 50)
   })
@@ -107,7 +108,7 @@ describe('RetrySchedule', () => {
   })
 
   it('takes no answer of the application that is none', () => {
-    for (const answer of ['yes', -1, Number.NaN, 2 ** 31, null, {}]) {
+    for (const answer of ['yes', -1, Number.NaN, 2 ** 31, null, {}, Promise.reject(new Error('late'))]) {
       const { schedule } = setUp({ retry: () => answer as number })
       assert.throws(
         () => schedule.next(lost, 'retry'),

@@ -1,6 +1,6 @@
 import { Backoff } from '../session/backoff.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
-import type { ResolvedReconnectOptions } from './reconnect-options.ts'
+import { MAX_TIME, type ResolvedReconnectOptions } from './reconnect-options.ts'
 import { retryAfter } from './retry-after.ts'
 import type { RetryVerdict } from './retry-verdict.ts'
 
@@ -65,13 +65,15 @@ export class RetrySchedule {
     if (!(error instanceof HandshakeError)) return delay
     const asked = retryAfter(error.headers, Date.now()) ?? 0
     // On top of what was asked for, or all clients that were told the same would come at the same time.
-    return delay + Math.min(asked, Math.max(MOST_PATIENCE, this.#options.maxDelay))
+    return Math.min(delay + Math.min(asked, Math.max(MOST_PATIENCE, this.#options.maxDelay)), MAX_TIME)
   }
 }
 
 function checkWish(wish: unknown): boolean | number | undefined {
   if (wish === undefined || typeof wish === 'boolean') return wish
-  if (typeof wish === 'number' && wish >= 0 && wish < 2 ** 31) return wish
+  if (typeof wish === 'number' && wish >= 0 && wish <= MAX_TIME) return wish
+  // Nobody waits for it, and its rejection must not end the process.
+  if (wish instanceof Promise) wish.catch(() => {})
   throw new UsageError(
     'ERR_WS_INVALID_ARGUMENT',
     `retry must return a boolean, milliseconds or undefined, not ${String(wish)}`,

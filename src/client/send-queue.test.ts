@@ -76,6 +76,37 @@ describe('SendQueue', () => {
     assert.deepEqual([dropped, queue.length, queue.bytes], [['a closed', 'b closed'], 0, 0])
   })
 
+  for (const overflow of ['dropOldest', 'dropNewest'] as const) {
+    it(`${overflow}: what is added while a drop is reported drops nothing itself`, () => {
+      const dropped: string[] = []
+      const answers: boolean[] = []
+      const queue = new SendQueue({ maxMessages: 2, overflow }, ({ data }) => {
+        dropped.push(String(data))
+        answers.push(queue.add({ data: 'lost', type: undefined }))
+      })
+      assert.deepEqual(fill(queue, 'a', 'b', 'c'), [true, true, overflow === 'dropOldest'])
+      assert.deepEqual([dropped, answers], [[overflow === 'dropOldest' ? 'a' : 'c'], [false]])
+      assert.deepEqual(rest(queue), overflow === 'dropOldest' ? ['b', 'c'] : ['a', 'b'])
+    })
+  }
+
+  it('what is added while the end is reported waits in a queue of its own', () => {
+    const dropped: string[] = []
+    const queue = new SendQueue({}, ({ data }) => {
+      dropped.push(String(data))
+      queue.add({ data: `lost ${String(data)}`, type: undefined })
+    })
+    fill(queue, 'a', 'b')
+    queue.clear()
+    assert.deepEqual(
+      [dropped, rest(queue)],
+      [
+        ['a', 'b'],
+        ['lost a', 'lost b'],
+      ],
+    )
+  })
+
   it('has options that are checked', () => {
     assert.deepEqual(checkOutboxOptions({}), {
       maxMessages: 1_000,

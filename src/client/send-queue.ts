@@ -51,6 +51,8 @@ export class SendQueue {
   /** Where the first one stands: those before it are gone. */
   #first = 0
   #bytes = 0
+  /** `onDrop` is being called. */
+  #reporting = false
 
   constructor(options: OutboxOptions, onDrop: (message: QueuedMessage, reason: DropReason) => void) {
     const { maxMessages, maxBytes, overflow } = checkOutboxOptions(options)
@@ -70,17 +72,26 @@ export class SendQueue {
     return this.#bytes
   }
 
-  /** Takes a message in, by the overflow policy; whether it was. Bytes are copied, as they stay the caller's. */
+  /**
+   * Takes a message in, by the overflow policy; whether it was. Bytes are copied, as they stay the caller's. What comes
+   * while drops are reported is taken only if there is room: dropping and reporting would go round for ever.
+   */
   add({ data, type }: QueuedMessage): boolean {
     const size = sizeOf(data)
-    if (!this.#makeRoom(size)) {
-      if (this.#overflow !== 'reject') this.#onDrop({ data, type }, 'overflow')
-      return false
+    // Not at the cost of the others, when it will not fit all the same.
+    const fits = size <= this.#maxBytes && this.#maxMessages > 0
+    const dropped: QueuedMessage[] = []
+    if (fits && this.#overflow === 'dropOldest' && !this.#reporting) {
+      while (!this.#hasRoom(size)) dropped.push(this.take() as QueuedMessage)
     }
-    const kept = data instanceof Uint8Array ? Buffer.from(data) : data
-    this.#messages.push({ message: { data: kept, type }, size })
-    this.#bytes += size
-    return true
+    const taken = fits && this.#hasRoom(size)
+    if (taken) {
+      const kept = data instanceof Uint8Array ? Buffer.from(data) : data
+      this.#messages.push({ message: { data: kept, type }, size })
+      this.#bytes += size
+    } else if (this.#overflow !== 'reject' && !this.#reporting) dropped.push({ data, type })
+    this.#report(dropped, 'overflow')
+    return taken
   }
 
   /** Takes the first message out. */
@@ -99,17 +110,22 @@ export class SendQueue {
 
   /** Drops and reports all that is left. */
   clear(): void {
-    for (let message = this.take(); message !== undefined; message = this.take())
-      this.#onDrop(message, 'closed')
+    const left = this.#messages.slice(this.#first).map(({ message }) => message)
+    this.#messages = []
+    this.#first = this.#bytes = 0
+    this.#report(left, 'closed')
   }
 
-  #makeRoom(size: number): boolean {
-    // Not at the cost of the others, when it will not fit all the same.
-    if (size > this.#maxBytes || this.#maxMessages === 0) return false
-    const full = (): boolean => this.length >= this.#maxMessages || this.#bytes + size > this.#maxBytes
-    if (this.#overflow !== 'dropOldest') return !full()
-    while (full()) this.#onDrop(this.take() as QueuedMessage, 'overflow')
-    return true
+  /** Calls back when all is done: who hears of it may use the queue. */
+  #report(dropped: readonly QueuedMessage[], reason: DropReason): void {
+    if (dropped.length === 0) return
+    this.#reporting = true
+    for (const message of dropped) this.#onDrop(message, reason)
+    this.#reporting = false
+  }
+
+  #hasRoom(size: number): boolean {
+    return this.length < this.#maxMessages && this.#bytes + size <= this.#maxBytes
   }
 }
 

@@ -114,6 +114,30 @@ describe('TimerWheel', () => {
     assert.equal(clock.running, 0)
   })
 
+  it('loses no deadline when what is due throws', () => {
+    const { clock, wheel, entry, fired } = setUp()
+    wheel.schedule(entry('before'), 1000)
+    wheel.schedule(
+      new Entry(() => {
+        throw new Error('a mistake')
+      }),
+      1000,
+    )
+    for (const name of ['a', 'b', 'c']) wheel.schedule(entry(name), 1000)
+    const later = entry('later')
+    wheel.schedule(later, 1000 + 256 * TICK)
+    assert.throws(() => clock.advance(1000 + LATE), /a mistake/)
+    assert.equal(fired.length, 1)
+    clock.advance(LATE)
+    assert.deepEqual(
+      fired.map((text) => text.split(' ')[0]),
+      ['before', 'a', 'b', 'c'],
+    )
+    clock.advance(256 * TICK)
+    assert.equal(fired.length, 5)
+    assert.equal(clock.running, 0)
+  })
+
   it('needs a timer only while there is a deadline', () => {
     const { clock, wheel, entry } = setUp()
     assert.equal(clock.running, 0)

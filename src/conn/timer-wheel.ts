@@ -108,14 +108,22 @@ export class TimerWheel {
     // What is due calls back, and that may set or cancel any deadline: so the slot is emptied first.
     const waiting = new Sentinel()
     waiting.takeAll(slot)
-    for (let entry = waiting.wheelNext; entry !== waiting; entry = waiting.wheelNext) {
-      unlink(entry)
-      if (entry.wheelDue > this.#tick) {
-        link(slot, entry)
-        continue
+    try {
+      for (let entry = waiting.wheelNext; entry !== waiting; entry = waiting.wheelNext) {
+        unlink(entry)
+        if (entry.wheelDue > this.#tick) {
+          link(slot, entry)
+          continue
+        }
+        if (--this.#entries === 0) this.#halt()
+        entry.onDue()
       }
-      if (--this.#entries === 0) this.#halt()
-      entry.onDue()
+    } finally {
+      // What is due must not throw. If it does all the same, the others are late by a tick, and not lost.
+      for (let entry = waiting.wheelNext; entry !== waiting; entry = waiting.wheelNext) {
+        unlink(entry)
+        link(entry.wheelDue > this.#tick ? slot : this.#slot(this.#tick + 1), entry)
+      }
     }
   }
 }

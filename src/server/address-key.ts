@@ -16,11 +16,14 @@ export function addressKey(text: string): string {
   return isIPv6(address) ? networkOf(address) : text
 }
 
-/** `1.2.3.4:5` and `[::1]:5`, as some proxies write them; `::1:5` is an address. */
+/**
+ * `1.2.3.4:5` and `[::1]:5`, as some proxies write them; `::1:5` is an address. Nothing but a port is taken off: what
+ * else an application puts there tells its clients apart.
+ */
 function withoutPort(text: string): string {
-  if (text.startsWith('[')) return text.slice(1, text.indexOf(']'))
-  const colon = text.indexOf(':')
-  return colon === text.lastIndexOf(':') && colon > 0 ? text.slice(0, colon) : text
+  const { bracketed, plain } =
+    /^(?:\[(?<bracketed>[^\]]*)\]|(?<plain>[\d.]+))(?::\d{1,5})?$/.exec(text)?.groups ?? {}
+  return bracketed ?? plain ?? text
 }
 
 /** @param address - valid IPv6 */

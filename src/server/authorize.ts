@@ -30,6 +30,11 @@ export type Authorize<Context = unknown> = (
   details: AuthorizeDetails,
 ) => Authorization<Context> | PromiseLike<Authorization<Context>>
 
+/** A handler that wants a context has to have it from somewhere. */
+export type RequiresAuthorize<Context> = unknown extends Context
+  ? unknown
+  : { readonly authorize: Authorize<Context> }
+
 /** What came of asking. */
 export type Verdict = Denial | { readonly accepted: true; readonly context: unknown }
 

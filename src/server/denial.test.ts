@@ -25,6 +25,12 @@ describe('a denial', () => {
     assert.deepEqual(denialError(denial, { status: 404, headers: undefined }).headers, {})
   })
 
+  it('has headers as a client gets them: several of a name joined, cookies in a list', () => {
+    const headers = { 'Set-Cookie': 'a=1', 'X-A': ['b', 'c'] }
+    const { headers: got } = denialError(deny(403, 'ERR_WS_ORIGIN', 'no', { headers }))
+    assert.deepEqual(got, { 'set-cookie': ['a=1'], 'x-a': 'b, c' })
+  })
+
   it('for a failure of the application tells nothing of it', () => {
     const denial = serverError(new Error('a secret'))
     assert.deepEqual([denial.status, denial.code, denial.headers], [500, 'ERR_WS_SERVER', undefined])

@@ -1,4 +1,6 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { type CodeOf, HandshakeError } from '../session/errors.ts'
+import type { AnswerHeaders } from './reject.ts'
 
 /** Why a request gets no connection, and what it is answered unless `onReject` changes that. */
 export interface Denial {
@@ -6,7 +8,7 @@ export interface Denial {
   readonly status: number
   readonly code: CodeOf<'HandshakeError'>
   readonly message: string
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly headers?: AnswerHeaders | undefined
   /** Default: the message. */
   readonly body?: string | undefined
   readonly cause?: unknown
@@ -34,11 +36,16 @@ export function denialError(
 ): HandshakeError {
   return new HandshakeError(code, message, {
     status: answered.status,
-    headers: lowerCase(answered.headers ?? {}),
+    headers: asReceived(answered.headers ?? {}),
     cause,
   })
 }
 
-function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+/** As the client's `node:http` has them: by lower-case name, lists joined, but for cookies, which are a list always. */
+function asReceived(headers: AnswerHeaders): IncomingHttpHeaders {
+  const fields = Object.entries(headers).map(([given, value]) => {
+    const [name, values] = [given.toLowerCase(), [value].flat()]
+    return [name, name === 'set-cookie' ? values : values.join(', ')] as const
+  })
+  return Object.fromEntries(fields)
 }

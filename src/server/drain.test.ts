@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient } from '../../test/raw-client.ts'
+import { isPending } from '../../test/support/until.ts'
 import { Dialer } from '../client/dialer.ts'
 import { UsageError } from '../session/errors.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
@@ -11,12 +13,9 @@ after(() => assertNoLeaks())
 
 describe('checkDrain', () => {
   it('completes what is not given', () => {
-    assert.deepEqual(checkDrain({}), { code: 1001, reason: '', timeout: 5000 })
-    assert.deepEqual(checkDrain({ code: 4000, reason: 'x', timeout: 0 }), {
-      code: 4000,
-      reason: 'x',
-      timeout: 0,
-    })
+    assert.deepEqual(checkDrain({}), { code: 1001, reason: '', timeout: 5000, signal: undefined })
+    const all = { code: 4000, reason: 'x', timeout: 0, signal: AbortSignal.abort() }
+    assert.deepEqual(checkDrain(all), all)
   })
 
   const bad: [DrainOptions, RegExp][] = [
@@ -25,6 +24,7 @@ describe('checkDrain', () => {
     [{ reason: 'x'.repeat(124) }, /at most 123 bytes/],
     [{ timeout: -1 }, /from 0 to 2147483647, not -1/],
     [{ timeout: Number.POSITIVE_INFINITY }, /not Infinity/],
+    [{ signal: new AbortController() as never }, /the signal must be an AbortSignal/],
   ]
   for (const [options, message] of bad) {
     it(`refuses ${JSON.stringify(options).slice(0, 40)}`, () => {
@@ -46,6 +46,31 @@ describe('drain', () => {
       const { received, wasClean } = await conn.closed
       assert.deepEqual([received, wasClean], [{ code: 1012, reason: 'restart' }, true])
     }
+  })
+
+  for (const before of [true, false]) {
+    it(`drops what has not ended when its signal is aborted, ${before ? 'also before' : 'and not earlier'}`, async () => {
+      await using server = await serve({}, () => {})
+      const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
+      const controller = new AbortController()
+      const { signal } = controller
+      if (before) controller.abort()
+      const drained = drain(server.connections, { timeout: 2 ** 31 - 1, signal })
+      if (!before) {
+        assert.equal(getEventListeners(signal, 'abort').length, 1)
+        assert.ok(await isPending(drained))
+        controller.abort()
+      }
+      await drained
+      assert.deepEqual([server.connections.size, getEventListeners(signal, 'abort').length], [0, 0])
+      await mute.until(() => mute.closed, 'the end of the connection')
+    })
+  }
+
+  it('leaves no listener on its signal', async () => {
+    const { signal } = new AbortController()
+    await drain(new Set(), { signal })
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
   it('drops what does not answer in time, and nothing else', async () => {

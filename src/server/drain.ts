@@ -11,22 +11,32 @@ export interface DrainOptions {
   readonly reason?: string | undefined
   /** Milliseconds after which what has not ended is dropped; 0 waits for nobody. Default 5000. */
   readonly timeout?: number | undefined
+  /** Aborted, it ends the time at once: what has not ended is dropped. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The options, checked and complete. */
+export interface ResolvedDrainOptions {
+  readonly code: number
+  readonly reason: string
+  readonly timeout: number
+  readonly signal: AbortSignal | undefined
 }
 
 /** The longest time that the runtime's timers take, 24.8 days. */
 const MAX_TIMEOUT = 2 ** 31 - 1
 
 /** @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming which of the options is wrong */
-export function checkDrain(
-  options: DrainOptions,
-): Required<{ [Name in keyof DrainOptions]: NonNullable<DrainOptions[Name]> }> {
-  const { code = CloseCode.GoingAway, reason = '', timeout = 5_000 } = options
+export function checkDrain(options: DrainOptions): ResolvedDrainOptions {
+  const { code = CloseCode.GoingAway, reason = '', timeout = 5_000, signal } = options
   if (!isSendableCloseCode(code)) throw wrong(`the code ${String(code)} may not be sent`)
   if (typeof reason !== 'string' || Buffer.byteLength(reason) > MAX_REASON_SIZE)
     throw wrong(`the reason must be a string of at most ${MAX_REASON_SIZE} bytes of UTF-8`)
   if (!Number.isInteger(timeout) || timeout < 0 || timeout > MAX_TIMEOUT)
     throw wrong(`the timeout must be an integer from 0 to ${MAX_TIMEOUT}, not ${String(timeout)}`)
-  return { code, reason, timeout }
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw wrong('the signal must be an AbortSignal')
+  return { code, reason, timeout, signal }
 }
 
 /**
@@ -39,14 +49,18 @@ export async function drain(
   options: DrainOptions,
   others: readonly Promise<void>[] = [],
 ): Promise<void> {
-  const { code, reason, timeout } = checkDrain(options)
-  let timer: NodeJS.Timeout | undefined
+  const { code, reason, timeout, signal } = checkDrain(options)
+  let expire = (): void => {}
   const expired = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, timeout)
+    expire = resolve
   })
+  const timer = setTimeout(expire, timeout)
+  if (signal?.aborted === true) expire()
+  signal?.addEventListener('abort', expire, { once: true })
   const ended = Promise.all([...connections].map((conn) => conn.close(code, reason)))
   await Promise.race([Promise.all([ended, ...others]), expired])
   clearTimeout(timer)
+  signal?.removeEventListener('abort', expire)
   for (const conn of connections) conn.terminate()
   await ended
 }

@@ -4,7 +4,10 @@ import { TimeoutError } from '../session/errors.ts'
 import { type Verdict, verdictOf, verdictOfError } from './authorize.ts'
 import { type Denial, denialError, deny } from './denial.ts'
 
-/** What a client may send before it is answered (RFC 6455 section 4.1 forbids it): beyond, it is not read from. */
+/**
+ * What a client may send before it is answered (RFC 6455 section 4.1 forbids it): beyond, it is refused. To leave it
+ * unread instead would be to notice no more when it goes.
+ */
 const MAX_EARLY_BYTES = 16 * 1024
 /** Chunks have a size of their own, whatever is in them. */
 const MAX_EARLY_CHUNKS = 16
@@ -23,7 +26,6 @@ export class PendingUpgrade implements WheelEntry {
   readonly #wheel: TimerWheel
   readonly #chunks: Buffer[]
   #early = 0
-  #paused = false
   #resolve: ((verdict: Verdict) => void) | undefined
   #denial: Denial | undefined
   #controller: AbortController | undefined
@@ -82,7 +84,6 @@ export class PendingUpgrade implements WheelEntry {
     socket.off('close', this.#onGone)
     // Not the listener for errors: nobody minds it, and who takes over may be a turn late.
     this.#wheel.cancel(this)
-    if (this.#paused) socket.resume()
     return this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
   }
 
@@ -94,9 +95,8 @@ export class PendingUpgrade implements WheelEntry {
   readonly #onData = (chunk: Buffer): void => {
     this.#chunks.push(chunk)
     this.#early += chunk.length
-    if (this.#early <= MAX_EARLY_BYTES && this.#chunks.length <= MAX_EARLY_CHUNKS) return
-    this.#paused = true
-    this.#socket.pause()
+    if (this.#early > MAX_EARLY_BYTES || this.#chunks.length > MAX_EARLY_CHUNKS)
+      this.#fail(deny(400, 'ERR_WS_REQUEST_BODY', 'too much was sent before the answer'))
   }
 
   /** A client that has ended its half has nothing to say any more, so it is as good as gone. */

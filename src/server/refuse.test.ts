@@ -29,6 +29,16 @@ describe('refuse', () => {
       () => refuse(401, { headers: new Headers() as never }),
       /an object of names/,
     ],
+    [
+      'a header value that is none',
+      () => refuse(401, { headers: { 'X-Next': undefined as never } }),
+      /X-Next is neither/,
+    ],
+    [
+      'a list that has other things',
+      () => refuse(401, { headers: { a: ['b', 1 as never] } }),
+      /of a is neither/,
+    ],
     ['null for headers', () => refuse(401, { headers: null as never }), /an object of names/],
   ]
   for (const [name, make, message] of wrong) {

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { checkAnswer, type RejectOptions } from './reject.ts'
+import { type AnswerHeaders, checkAnswer, type RejectOptions } from './reject.ts'
 
 /** On the prototype: `instanceof` does not hold for what a second copy of the package made, and that must not let in. */
 const brand = Symbol.for('silverback.refusal')
@@ -8,13 +8,13 @@ const brand = Symbol.for('silverback.refusal')
 export class Refusal {
   /** 300 to 599. */
   readonly status: number
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: AnswerHeaders
   readonly body: string
   /** Nothing that merely looks like a refusal is one, also for the compiler. */
   declare protected readonly refuses: true
 
   /** @internal */
-  constructor(status: number, headers: Readonly<Record<string, string>>, body: string) {
+  constructor(status: number, headers: AnswerHeaders, body: string) {
     this.status = status
     this.headers = headers
     this.body = body
@@ -31,7 +31,7 @@ export class Refusal {
  *
  * @param status - 300 to 599. RFC 9110 wants a `WWW-Authenticate` header with 401, and `Location` with a redirect;
  * browsers follow none and tell their page neither status nor body.
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header name that is none, or a body that is no text
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header that is none, or a body that is no text
  *
  * @example
  * ```ts

@@ -60,6 +60,20 @@ describe('reject, what it writes', () => {
       body: 'é€\n',
     },
     {
+      name: 'a list of values',
+      status: 401,
+      options: { headers: { 'Set-Cookie': ['a=1', 'b=2'] }, body: '' },
+      lines: [
+        'HTTP/1.1 401 Unauthorized',
+        'Content-Type: text/plain; charset=utf-8',
+        'Set-Cookie: a=1',
+        'Set-Cookie: b=2',
+        'Connection: close',
+        'Content-Length: 0',
+      ],
+      body: '',
+    },
+    {
       name: 'an empty body of another type',
       status: 503,
       options: { headers: { 'content-type': 'application/json', 'Retry-After': '1' }, body: '' },
@@ -264,6 +278,13 @@ describe('formatHeaders', () => {
             )
         },
       ),
+    )
+  })
+
+  it('writes a line for each value of a list', () => {
+    assert.equal(
+      formatHeaders({ 'Set-Cookie': ['a=1', 'b=\r\n2'], b: [] }),
+      'Set-Cookie: a=1\r\nSet-Cookie: b=  2\r\n',
     )
   })
 

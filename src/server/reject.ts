@@ -3,13 +3,16 @@ import type { Duplex } from 'node:stream'
 import { UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
 
+/** Headers of an answer. A list of values makes a field of each, as `Set-Cookie` needs it (RFC 6265 section 3). */
+export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>
+
 /** What an HTTP refusal says beside its status. */
 export interface RejectOptions {
   /**
    * Further headers, or another `Content-Type`. `Connection` and `Content-Length` are set for you, whatever stands
    * here; `Transfer-Encoding` is left out.
    */
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly headers?: AnswerHeaders | undefined
   /** Plain text; default: the status's own name. */
   readonly body?: string | undefined
 }
@@ -26,7 +29,7 @@ const framing = new Set(['connection', 'content-length', 'transfer-encoding'])
  * that has ended or been answered.
  *
  * @param status - 300 to 599
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header name that is none, or a body that is no text
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header that is none, or a body that is no text
  *
  * @example
  * ```ts
@@ -47,11 +50,13 @@ export function reject(socket: Duplex, status: number, options: RejectOptions = 
   const name = STATUS_CODES[status]
   const body = options.body ?? `${name ?? status}\n`
   // By lower-case name: of two that differ in case only, the later replaces the earlier.
-  const fields = new Map([['content-type', ['Content-Type', 'text/plain; charset=utf-8']]])
+  const fields = new Map<string, [name: string, value: string | readonly string[]]>([
+    ['content-type', ['Content-Type', 'text/plain; charset=utf-8']],
+  ])
   for (const [header, value] of Object.entries(options.headers ?? {})) {
     if (!framing.has(header.toLowerCase())) fields.set(header.toLowerCase(), [header, value])
   }
-  const headers: Record<string, string> = Object.fromEntries(fields.values())
+  const headers: Record<string, string | readonly string[]> = Object.fromEntries(fields.values())
   // `Upgrade` in an answer has to be named in `Connection` too (RFC 7230 section 6.7).
   headers['Connection'] = fields.has('upgrade') ? 'Upgrade, close' : 'close'
   headers['Content-Length'] = String(Buffer.byteLength(body))
@@ -79,22 +84,28 @@ export function checkAnswer(status: number, { headers = {}, body = '' }: RejectO
   // A `Headers` or a `Map` has no properties of its own: it would go unnoticed that nothing is sent.
   if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
     throw wrong('the headers of a refusal are an object of names and values')
-  for (const name of Object.keys(headers)) {
+  for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name)) throw wrong(`${JSON.stringify(name)} is not a header name`)
+    if (!isHeaderValue(value)) throw wrong(`the value of ${name} is neither a string nor a list of strings`)
   }
 }
 
+/** Whether a value can be that of {@link AnswerHeaders}. */
+export function isHeaderValue(value: unknown): value is string | readonly string[] {
+  return typeof value === 'string' || (Array.isArray(value) && value.every((one) => typeof one === 'string'))
+}
+
 /**
- * Header lines, each with its line end. Control characters in values become spaces, so that no value can begin a
+ * Header lines, one for each value, each with its line end. Control characters in values become spaces, so that no value can begin a
  * line of its own.
  *
  * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a name that is no token
  */
-export function formatHeaders(headers: Readonly<Record<string, string>>): string {
+export function formatHeaders(headers: AnswerHeaders): string {
   let text = ''
   for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name)) throw wrong(`${JSON.stringify(name)} is not a header name`)
-    text += `${name}: ${oneLine(String(value))}\r\n`
+    for (const one of [value].flat()) text += `${name}: ${oneLine(String(one))}\r\n`
   }
   return text
 }

@@ -4,10 +4,11 @@ import { createServer as createTlsServer, type ServerOptions as TlsOptions } fro
 import type { AddressInfo, Socket } from 'node:net'
 import { checkNames } from '../conn/options.ts'
 import { UsageError } from '../session/errors.ts'
-import type { Authorize } from './authorize.ts'
+import type { RequiresAuthorize } from './authorize.ts'
 import { checkDrain, type DrainOptions } from './drain.ts'
 import type { ServerConn } from './server-conn.ts'
 import type { ServerStats } from './server-counters.ts'
+import { register } from './unclaimed.ts'
 import { type Handler, Upgrader } from './upgrader.ts'
 import { handshakeTimeoutOf, type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
 
@@ -20,14 +21,12 @@ export interface ServeOptions<Subprotocol extends string = string, Context = unk
   readonly host?: string | undefined
   /** Certificate and key, as for `node:https`: makes it `wss`. */
   readonly tls?: TlsOptions | undefined
-  /** A server of your own, whose other requests stay yours; it is made to listen only when `port` is given. */
+  /**
+   * A server of your own, whose other requests stay yours: also those that offer an upgrade to another protocol, such
+   * as `h2c`, but for those with a body, which get 501. It is made to listen only when `port` is given.
+   */
   readonly server?: HttpServer | undefined
 }
-
-/** A handler that wants a context has to have it from somewhere. */
-export type RequiresAuthorize<Context> = unknown extends Context
-  ? unknown
-  : { readonly authorize: Authorize<Context> }
 
 /** A WebSocket server. */
 export interface Server<Subprotocol extends string = string, Context = unknown> extends AsyncDisposable {
@@ -70,7 +69,7 @@ export async function serve<Subprotocol extends string = string, Context = unkno
 ): Promise<Server<Subprotocol, Context>> {
   checkOptions(options as ServeOptions)
   const { port, host = '127.0.0.1', tls, server: given, ...rest } = options
-  const upgrader = new Upgrader<Subprotocol, Context>(rest as UpgraderOptions<Subprotocol, Context>)
+  const upgrader = new Upgrader(rest as UpgraderOptions) as unknown as Upgrader<Subprotocol, Context>
   const onUpgrade = upgrader.handler(handle)
   const server = given ?? ownServer(tls, handshakeTimeoutOf(rest as UpgraderOptions))
   const sockets = given === undefined ? trackSockets(server) : []
@@ -143,6 +142,7 @@ function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpS
     })
     response.end('This is a WebSocket endpoint.\n')
   }
+  register(onRequest)
   return tls === undefined
     ? createServer(timeouts, onRequest)
     : createTlsServer({ ...timeouts, ...tls }, onRequest)

@@ -8,19 +8,20 @@ import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { assertNoLeaks } from '../../test/leaks.ts'
-import { upgradeRequest } from '../../test/raw-client.ts'
+import { RawClient, upgradeRequest } from '../../test/raw-client.ts'
 import { certificate, privateKey } from '../../test/support/certificate.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { TestServer } from '../../test/support/test-server.ts'
 import { until } from '../../test/support/until.ts'
 import { TimerWheel } from '../conn/timer-wheel.ts'
+import { serve } from './serve.ts'
 import { claim, leave, register, STRANGER_PATIENCE, type UpgradeListener } from './unclaimed.ts'
 import { Upgrader } from './upgrader.ts'
 
 after(() => assertNoLeaks())
 
-function request(): IncomingMessage {
-  return { url: '/' } as IncomingMessage
+function newRequest(): IncomingMessage {
+  return { url: '/', headers: { upgrade: 'websocket' } } as IncomingMessage
 }
 
 /** The server's end of a connection, with a client that says no more. */
@@ -56,16 +57,16 @@ function ours(): UpgradeListener {
 
 describe('claim', () => {
   it('lets the first have a request, and nobody after', () => {
-    const taken = request()
+    const taken = newRequest()
     assert.equal(claim(taken), true)
     assert.equal(claim(taken), false)
-    assert.equal(claim(request()), true)
+    assert.equal(claim(newRequest()), true)
   })
 })
 
 describe('leave', () => {
   it('answers 404 once, however many leave the request', async () => {
-    const [socket, left] = [new FakeSocket(), request()]
+    const [socket, left] = [new FakeSocket(), newRequest()]
     const emitter = emitterOf(ours(), ours())
     leave(emitter, left, socket)
     leave(emitter, left, socket)
@@ -78,7 +79,7 @@ describe('leave', () => {
   })
 
   it('says nothing when another takes the request in that turn', async () => {
-    const [socket, left] = [new FakeSocket(), request()]
+    const [socket, left] = [new FakeSocket(), newRequest()]
     leave(emitterOf(ours(), ours()), left, socket)
     claim(left)
     assert.equal(await socket.answered(), '')
@@ -88,7 +89,7 @@ describe('leave', () => {
     const socket = new FakeSocket()
     leave(
       emitterOf(ours(), () => {}),
-      request(),
+      newRequest(),
       socket,
     )
     await setImmediate()
@@ -99,7 +100,7 @@ describe('leave', () => {
   for (const caller of [undefined, null, {}, { listeners: 1 }]) {
     it(`answers when called by hand, from ${JSON.stringify(caller)}`, async () => {
       const socket = new FakeSocket()
-      leave(caller, request(), socket)
+      leave(caller, newRequest(), socket)
       assert.match(await socket.answered(), /^HTTP\/1\.1 404 /)
     })
   }
@@ -108,7 +109,7 @@ describe('leave', () => {
     const socket = new FakeSocket()
     leave(
       emitterOf(() => {}),
-      request(),
+      newRequest(),
       socket,
     )
     assert.equal(socket.emit('error', new Error('reset')), true)
@@ -121,7 +122,7 @@ describe('leave, where strangers listen', () => {
   /** A request that was left, and the time that passes. */
   function left(): { socket: FakeSocket; request: IncomingMessage; clock: FakeClock } {
     const [socket, clock] = [new FakeSocket(), new FakeClock()]
-    const request = { url: '/', headers: {} } as IncomingMessage
+    const request = newRequest()
     const emitter = emitterOf(ours(), stranger, ours())
     const wheel = new TimerWheel(clock)
     leave(emitter, request, socket, wheel)
@@ -282,8 +283,64 @@ describe('several upgraders on one server', () => {
       assert.match(page, /page \/page/)
       assert.match(await server.answer(offer('HEAD /page')), /^HTTP\/1\.1 200 OK\r\nX-Method: HEAD\r\n/)
       assert.match(await server.answer(offer('GET /ws')), /^HTTP\/1\.1 426 /)
-      // With a body that nobody parses any more there is no request to give back.
-      assert.match(await server.answer(offer('POST /page', 'Content-Length: 1\r\n')), /^HTTP\/1\.1 404 /)
+    })
+
+    for (const path of ['/ws', undefined]) {
+      it(`answer 501 to those with a body, as nobody can read it any more: path ${path}`, async () => {
+        await using server = await TestServer.start((http) => {
+          http.on(
+            'upgrade',
+            new Upgrader({ path }).handler(() => assert.fail('upgraded')),
+          )
+          http.on('request', (_request, response) => response.end('page'))
+        })
+        const length = 'Content-Length: 1\r\n'
+        const answer = await server.answer(`${offer('POST /page', length)}x`)
+        assert.match(
+          answer,
+          /^HTTP\/1\.1 501 Not Implemented\r\n.*Connection: close\r\n.*without the Upgrade/s,
+        )
+        const chunked = 'Transfer-Encoding: chunked\r\n'
+        assert.match(await server.answer(`${offer('POST /page', chunked)}0\r\n\r\n`), /^HTTP\/1\.1 501 /)
+        assert.match(await server.answer(offer('PUT /page', 'Content-Length: 0\r\n')), /^HTTP\/1\.1 200 /)
+      })
+    }
+
+    it('give them back also where an upgrader has no path', async () => {
+      await using server = await TestServer.start((http) => {
+        http.on(
+          'upgrade',
+          new Upgrader().handler(() => assert.fail('upgraded')),
+        )
+        http.on('request', (request, response) => response.end(`page ${request.url}`))
+      })
+      assert.match(await server.answer(offer('GET /page')), /^HTTP\/1\.1 200 OK\r\n.*page \/page/s)
+    })
+
+    it('give them back at once where a stranger listens that does not touch them', async () => {
+      await using server = await TestServer.start((http) => {
+        const upgrader = new Upgrader({ path: '/ws' })
+        http.on(
+          'upgrade',
+          upgrader.handler(() => {}),
+        )
+        http.on('upgrade', ({ url }, socket) => {
+          if (url === '/theirs') socket.end('HTTP/1.1 299 Theirs\r\n\r\n')
+        })
+        http.on('request', (request, response) => response.end(`page ${request.url}`))
+      })
+      assert.match(await server.answer(offer('GET /page')), /^HTTP\/1\.1 200 OK\r\n.*page \/page/s)
+      assert.equal(await server.answer(offer('GET /theirs')), 'HTTP/1.1 299 Theirs\r\n\r\n')
+    })
+
+    it('are answered 426 by the own server of serve, which has no pages', async () => {
+      const refused: string[] = []
+      await using server = await serve({ onReject: ({ reason }) => void refused.push(reason.code) }, () => {})
+      const client = new RawClient(Number(new URL(server.url).port))
+      client.write(offer('GET /'))
+      await client.until(() => client.closed, 'the answer')
+      assert.match(client.received.toString(), /^HTTP\/1\.1 426 /)
+      assert.deepEqual(refused, ['ERR_WS_UPGRADE_HEADER'])
     })
 
     it('let a long answer stream, and keep nothing of a client that stays or goes', async () => {
@@ -478,6 +535,66 @@ describe('several upgraders on one server', () => {
     await mine.until(() => mine.status === 101, 'the upgrade')
     assert.deepEqual(got, ['/a/b'])
     assert.match(await server.answer(upgradeRequest('/c')), /^HTTP\/1\.1 404 /)
+  })
+
+  for (const wrapperFirst of [true, false]) {
+    it(`called by hand they answer at once where others are registered: wrapper first ${wrapperFirst}`, async () => {
+      const byHand = new Upgrader({ path: '/b' }).handler(() => {})
+      const registered = new Upgrader({ path: '/a' }).handler(() => {})
+      await using server = await TestServer.start((http) => {
+        const wrapper: UpgradeListener = (request, socket, head) => {
+          // As examples for servers have it: that says nothing about who wants the request.
+          socket.on('error', () => {})
+          byHand(request, socket, head)
+        }
+        for (const listener of wrapperFirst ? [wrapper, registered] : [registered, wrapper])
+          http.on('upgrade', listener)
+      })
+      const client = server.client(upgradeRequest('/c'))
+      await client.until(() => client.ended, 'the answer, long before the patience with strangers is over')
+      assert.match(client.received.toString(), /^HTTP\/1\.1 404 /)
+      await client.destroy()
+    })
+  }
+
+  for (const wrapperFirst of [true, false]) {
+    it(`called by hand they leave alone what another library answers: wrapper first ${wrapperFirst}`, async () => {
+      const accept = new Upgrader({ path: '/mine' }).handler(() => {})
+      const theirs = 'HTTP/1.1 101 Theirs\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+      await using server = await TestServer.start((http) => {
+        const wrapper: UpgradeListener = (request, socket, head) => accept(request, socket, head)
+        const library: UpgradeListener = ({ url }, socket) => {
+          if (url === '/hmr') socket.write(theirs)
+          // One that asks elsewhere first, and listens for nothing meanwhile.
+          if (url === '/later') void setImmediate().then(() => socket.write(theirs))
+        }
+        for (const listener of wrapperFirst ? [wrapper, library] : [library, wrapper])
+          http.on('upgrade', listener)
+      })
+      for (const path of ['/hmr', '/later']) {
+        const client = server.client(upgradeRequest(path))
+        await client.until(() => client.status === 101, 'their answer')
+        await setImmediate()
+        await setImmediate()
+        await client.destroy()
+        assert.equal(client.received.toString(), theirs)
+      }
+    })
+  }
+
+  it('called by hand leave alone what their caller hands to somebody else too', async () => {
+    const accept = new Upgrader({ path: '/mine' }).handler(() => {})
+    const theirs = 'HTTP/1.1 101 Theirs\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+    await using server = await TestServer.start((http) =>
+      http.on('upgrade', (request, socket, head) => {
+        accept(request, socket, head)
+        if (request.url === '/theirs') socket.write(theirs)
+      }),
+    )
+    const client = server.client(upgradeRequest('/theirs'))
+    await client.until(() => client.status === 101, 'their answer')
+    await client.destroy()
+    assert.equal(client.received.toString(), theirs)
   })
 
   it('only the first of two that want the same path gets a request', async () => {

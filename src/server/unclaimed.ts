@@ -14,13 +14,13 @@ interface Emitter {
   emit(event: string, ...args: unknown[]): boolean
 }
 
-/** The upgrade listeners of this library. */
+/** The listeners of this library. */
 const ours = new WeakSet<object>()
 /** Requests that an upgrader has taken, or that are to be answered by the last resort. */
 const settled = new WeakSet<IncomingMessage>()
 
 /** Marks a listener as one that leaves what is not its own. */
-export function register(listener: UpgradeListener): void {
+export function register(listener: object): void {
   ours.add(listener)
 }
 
@@ -37,26 +37,48 @@ export const STRANGER_PATIENCE = 10_000
 /**
  * This upgrader does not want the request. All listeners of a server get it in the same turn: if none of them has
  * taken it by then, it is answered with 404, or given back to HTTP when it never was about WebSocket. Where strangers
- * listen, who may still be thinking, that happens later, and only when none of them has touched the socket. Without an
- * emitter the upgrader was called by hand: then there is nobody but the caller to take it, in the same turn too.
+ * listen, who may still be thinking, that happens later, and only when none of them has touched the socket.
+ *
+ * @param self - what the upgrader was called on: the server, unless a listener of the application's called it by hand.
+ * Then that is one of the strangers, and there is to be another for anybody to be waited for.
  */
 export function leave(
-  emitter: unknown,
+  self: unknown,
   request: IncomingMessage,
   socket: Duplex,
   wheel: TimerWheel = processWheel,
 ): void {
-  // Each upgrader of a server comes by here; the first sees to the rest.
-  if (socket.listeners('error').includes(ignore)) return
-  socket.on('error', ignore)
-  if (hasStrangers(emitter)) new StrangerWatch(emitter, request, socket, wheel)
-  else process.nextTick(() => answerUnclaimed(emitter, request, socket))
+  const byHand = !isEmitter(self)
+  const emitter = emitterOf(self, socket)
+  const patient = countStrangers(emitter) > (byHand ? 1 : 0)
+  const seen = socket.listeners('error').includes(ignore)
+  // Each upgrader of a server comes by here, and the first sees to the rest. But to a call by hand that has nobody to
+  // wait for, the stranger that an upgrader before waits for is its own caller.
+  if (seen && (patient || !byHand)) return
+  if (!seen) socket.on('error', ignore)
+  const touched = touchTest(socket, patient ? [] : socket.listeners('error'))
+  const settle = (): void => {
+    if (!touched()) answerUnclaimed(emitter, request, socket)
+  }
+  if (!patient) process.nextTick(settle)
+  // That somebody thinks for long about another protocol than WebSocket is less likely than that nobody speaks it.
+  else if (!namesWebSocket(request)) setImmediate(settle)
+  else new StrangerWatch(socket, settle, wheel)
+}
+
+/**
+ * Whether a request is for HTTP itself: it offers another protocol than WebSocket, as curl and Java's client offer
+ * `h2c` with ordinary requests, and the server has somebody to answer those.
+ */
+export function isForHttp(self: unknown, request: IncomingMessage, socket: Duplex): boolean {
+  return !namesWebSocket(request) && answersHttp(emitterOf(self, socket))
 }
 
 function answerUnclaimed(emitter: unknown, request: IncomingMessage, socket: Duplex): void {
   if (!claim(request)) return
   if (isAnswering(socket)) socket.destroy()
-  else if (!giveBack(emitter, request, socket)) reject(socket, 404)
+  else if (namesWebSocket(request) || !answersHttp(emitter)) reject(socket, 404)
+  else giveBack(emitter as Emitter, request, socket)
 }
 
 /** Waits whether a stranger takes a request. A socket that nobody reads from would stay for ever. */
@@ -65,32 +87,36 @@ class StrangerWatch implements WheelEntry {
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDue = 0
 
-  readonly #emitter: unknown
-  readonly #request: IncomingMessage
-  readonly #socket: Duplex
-  /** What earlier answers on the connection took. */
-  readonly #written: number
+  readonly #settle: () => void
 
-  constructor(emitter: unknown, request: IncomingMessage, socket: Duplex, wheel: TimerWheel) {
-    this.#emitter = emitter
-    this.#request = request
-    this.#socket = socket
-    this.#written = bytesWritten(socket)
+  constructor(socket: Duplex, settle: () => void, wheel: TimerWheel) {
+    this.#settle = settle
     wheel.schedule(this, STRANGER_PATIENCE)
     socket.once('close', () => wheel.cancel(this))
   }
 
   onDue(): void {
-    const socket = this.#socket
-    // Whoever waits for something before it answers listens for errors, or a reset would end the process.
-    const touched =
-      !socket.writable ||
-      bytesWritten(socket) !== this.#written ||
-      socket.listeners('error').some((listener) => listener !== ignore && !isNodes(listener)) ||
-      socket.listenerCount('data') > 0 ||
-      socket.listenerCount('readable') > 0
-    if (!touched) answerUnclaimed(this.#emitter, this.#request, socket)
+    this.#settle()
   }
+}
+
+/**
+ * Tells whether somebody has had to do with a socket.
+ *
+ * @param known - listeners for errors that say nothing
+ */
+function touchTest(socket: Duplex, known: readonly unknown[]): () => boolean {
+  // What earlier answers on the connection took.
+  const written = bytesWritten(socket)
+  return () =>
+    !socket.writable ||
+    bytesWritten(socket) !== written ||
+    socket.listenerCount('data') > 0 ||
+    socket.listenerCount('readable') > 0 ||
+    // Whoever waits for something before it answers listens for errors, or a reset would end the process.
+    socket
+      .listeners('error')
+      .some((listener) => listener !== ignore && !isNodes(listener) && !known.includes(listener))
 }
 
 /** Node keeps one listener on a TLS socket. Were its name another, a stranger would be given all the time there is. */
@@ -112,30 +138,48 @@ export function isAnswering(socket: Duplex): boolean {
 }
 
 /**
- * Node takes every request that names an upgrade for one, once somebody listens for upgrades. But curl and Java's
- * client offer `h2c` with ordinary requests, and a server that does not speak that is to answer as if it had not been
- * offered (RFC 9110 section 7.8). The connection ends with the answer, as its HTTP parser is gone.
+ * Node takes every request that names an upgrade for one, once somebody listens for upgrades. A server that does not
+ * speak what is offered is to answer as if it had not been (RFC 9110 section 7.8). The connection ends with the answer,
+ * as its HTTP parser is gone; and with that what would read a body.
  */
-function giveBack(emitter: unknown, request: IncomingMessage, socket: Duplex): boolean {
-  if (!(socket instanceof Socket) || !isEmitter(emitter) || emitter.listeners('request').length === 0)
-    return false
-  const { upgrade, 'content-length': length, 'transfer-encoding': encoding } = request.headers
-  if (listHasToken(upgrade, 'websocket') || length !== undefined || encoding !== undefined) return false
+function giveBack(emitter: Emitter, request: IncomingMessage, socket: Duplex): void {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  if ((length !== undefined && length !== '0') || encoding !== undefined) {
+    const body =
+      'No upgrade but to WebSocket here: send a request that has a body without the Upgrade header.\n'
+    return reject(socket, 501, { body })
+  }
   const response = new ServerResponse(request)
   response.shouldKeepAlive = false
-  response.assignSocket(socket)
+  response.assignSocket(socket as Socket)
   // What the HTTP server does for its responses, and has stopped doing for this socket.
   socket.on('drain', () => response.emit('drain'))
   socket.once('end', () => {
     if (!response.writableEnded) socket.destroy()
   })
-  response.once('finish', () => socket.destroySoon())
+  response.once('finish', () => (socket as Socket).destroySoon())
   socket.resume()
-  return emitter.emit('request', request, response)
+  // Not where we were called: what a listener throws is the application's affair alone.
+  process.nextTick(() => emitter.emit('request', request, response))
 }
 
-function hasStrangers(emitter: unknown): boolean {
-  return isEmitter(emitter) && emitter.listeners('upgrade').some((listener) => !ours.has(listener as object))
+function namesWebSocket({ headers }: IncomingMessage): boolean {
+  return listHasToken(headers.upgrade, 'websocket')
+}
+
+/** Whether a server has listeners for requests, beside that of this library, which only says that it has none. */
+function answersHttp(emitter: unknown): boolean {
+  return isEmitter(emitter) && emitter.listeners('request').some((listener) => !ours.has(listener as object))
+}
+
+function countStrangers(emitter: unknown): number {
+  if (!isEmitter(emitter)) return 0
+  return emitter.listeners('upgrade').filter((listener) => !ours.has(listener as object)).length
+}
+
+/** The server that a listener was called on, or else the one that Node's sockets know. */
+function emitterOf(self: unknown, socket: Duplex): unknown {
+  return isEmitter(self) ? self : (socket as { readonly server?: unknown }).server
 }
 
 function isEmitter(value: unknown): value is Emitter {

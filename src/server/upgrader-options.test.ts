@@ -198,8 +198,9 @@ describe('resolveUpgraderOptions, what is wrong', () => {
     [{ headers: new Map([['a', 'b']]) }, /^headers must be an object/],
     [{ headers: { 'X A': 'b' } }, /^headers: "X A" is not a header name/],
     [{ headers: { 'X\r\nY': 'b' } }, /^headers: "X\\r\\nY" is not a header name/],
-    [{ headers: { 'X-A': 1 } }, /^headers: the value of X-A is not a string/],
-    [{ headers: { 'X-A': undefined } }, /^headers: the value of X-A is not a string/],
+    [{ headers: { 'X-A': 1 } }, /^headers: the value of X-A is neither a string nor/],
+    [{ headers: { 'X-A': ['b', 1] } }, /^headers: the value of X-A is neither a string nor/],
+    [{ headers: { 'X-A': undefined } }, /^headers: the value of X-A is neither a string nor/],
     ...[
       'Upgrade',
       'CONNECTION',

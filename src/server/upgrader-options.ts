@@ -10,6 +10,7 @@ import { isToken } from '../wire/header-grammar.ts'
 import type { Authorize } from './authorize.ts'
 import type { ConnectionLimitsOptions } from './connection-limits.ts'
 import { type OriginCheck, sameOrigin } from './origin.ts'
+import { type AnswerHeaders, isHeaderValue } from './reject.ts'
 import type { ServerConn } from './server-conn.ts'
 
 /** How a request is about to be refused. */
@@ -17,7 +18,7 @@ export interface Rejection {
   /** The HTTP status. */
   readonly status: number
   /** Headers that the answer carries beside those of its body. */
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: AnswerHeaders
   /** The text of the answer. */
   readonly body: string
   /** Why: its `code` tells the check that failed. */
@@ -91,10 +92,13 @@ export interface UpgraderOptions<Subprotocol extends string = string, Context = 
   readonly lifetimeJitter?: number | undefined
   /** What `send` does above `maxSendBuffer`: `close` with 1013 (the default) or `skip` the message. */
   readonly slow?: SlowPolicy | undefined
-  /** Further headers of the 101 answer; a function gets what `authorize` returned (write `authorize` first). */
+  /**
+   * Further headers of the 101 answer, a list of values for several of a name; a function gets what `authorize`
+   * returned (write `authorize` first).
+   */
   readonly headers?:
-    | Readonly<Record<string, string>>
-    | ((request: IncomingMessage, context: Context) => Readonly<Record<string, string>>)
+    | AnswerHeaders
+    | ((request: IncomingMessage, context: Context) => AnswerHeaders)
     | undefined
   /**
    * Hears of every request that is refused, and may change the answer. Default: prints with `console.error` when a
@@ -118,6 +122,8 @@ export interface UpgraderOptions<Subprotocol extends string = string, Context = 
 /** The options, checked and complete. */
 export interface ResolvedUpgraderOptions extends ConnectionLimitsOptions {
   readonly matches: (path: string, request: IncomingMessage) => boolean
+  /** No path was given: what is not about WebSocket may be for anybody. */
+  readonly anyPath: boolean
   readonly checkOrigin: OriginCheck
   readonly subprotocols: (
     request: IncomingMessage,
@@ -129,7 +135,7 @@ export interface ResolvedUpgraderOptions extends ConnectionLimitsOptions {
   readonly maxLifetime: number | undefined
   readonly lifetimeJitter: number
   readonly slow: SlowPolicy
-  readonly headers: (request: IncomingMessage, context: unknown) => Readonly<Record<string, string>>
+  readonly headers: (request: IncomingMessage, context: unknown) => AnswerHeaders
   readonly onReject: NonNullable<UpgraderOptions['onReject']>
   readonly onError: NonNullable<UpgraderOptions['onError']>
   readonly log: Log | undefined
@@ -196,6 +202,7 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
   const fixed = typeof limits === 'function' ? defaultLimits : resolveLimits(limits)
   return {
     matches: matcher(path),
+    anyPath: path === undefined,
     authorize: options.authorize,
     handshakeTimeout: handshakeTimeoutOf(options),
     maxConnections,
@@ -264,14 +271,15 @@ function isPath(path: unknown): boolean {
   return URL.canParse(`ws://host${path}`) && new URL(`ws://host${path}`).pathname === path
 }
 
-function checkHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+function checkHeaders(headers: AnswerHeaders): AnswerHeaders {
   // A `Headers` or a `Map` has no properties of its own: it would go unnoticed that nothing is sent.
   if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
     throw invalid('headers must be an object of names and values, or a function that returns one')
   for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name)) throw invalid(`headers: ${JSON.stringify(name)} is not a header name`)
     if (reserved.has(name.toLowerCase())) throw invalid(`headers: ${name} is set by the handshake`)
-    if (typeof value !== 'string') throw invalid(`headers: the value of ${name} is not a string`)
+    if (!isHeaderValue(value))
+      throw invalid(`headers: the value of ${name} is neither a string nor a list of strings`)
   }
   return headers
 }

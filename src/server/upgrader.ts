@@ -13,7 +13,13 @@ import {
 import type { CloseInfo } from '../session/close-info.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { CloseCode } from '../wire/close-code.ts'
-import { type Authorize, type Verdict, verdictOf, verdictOfError } from './authorize.ts'
+import {
+  type Authorize,
+  type RequiresAuthorize,
+  type Verdict,
+  verdictOf,
+  verdictOfError,
+} from './authorize.ts'
 import { ConnectionLimits, type Place } from './connection-limits.ts'
 import { type Denial, denialError, deny, serverError } from './denial.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
@@ -22,7 +28,7 @@ import { PendingUpgrade } from './pending-upgrade.ts'
 import { formatHeaders, reject } from './reject.ts'
 import { ServerConn } from './server-conn.ts'
 import { ServerCounters, type ServerStats } from './server-counters.ts'
-import { claim, isAnswering, leave, register, type UpgradeListener } from './unclaimed.ts'
+import { claim, isAnswering, isForHttp, leave, register, type UpgradeListener } from './unclaimed.ts'
 import {
   type Rejection,
   type ResolvedUpgraderOptions,
@@ -38,7 +44,7 @@ export type Handler<Subprotocol extends string = string, Context = unknown> = (
 ) => void | Promise<void>
 
 /** Requests with more header fields than this are refused. */
-const MAX_HEADERS = 100
+export const MAX_HEADERS = 100
 
 /** A request that may have its 101. */
 interface Handshake {
@@ -83,7 +89,10 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   readonly #observer: Observer
   #closing = false
 
+  /** With the defaults: for every path, from pages of the same origin. */
+  constructor(...none: unknown extends Context ? [] : [never])
   /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
+  constructor(options: UpgraderOptions<Subprotocol, Context> & NoInfer<RequiresAuthorize<Context>>)
   constructor(options: UpgraderOptions<Subprotocol, Context> = {}) {
     const resolved = resolveUpgraderOptions(options as UpgraderOptions)
     const { maxConnections, maxConnectionsPerAddress } = resolved
@@ -153,8 +162,11 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   /**
    * A listener for the server's `'upgrade'` event. It never throws: refusals are answered, errors of `handle` go to
    * `onError`. Requests for another path than the upgrader's are left to the next listener; the last resort is 404,
-   * unless the server has listeners that are not upgraders. Of two that want a request the first gets it. Called by
-   * hand, from a listener of your own, it answers 404 to what no upgrader has taken in that turn of the event loop.
+   * at once when all listeners of the server are upgraders, else after ten seconds in which none has touched the
+   * socket. A listener of your own that calls this one by hand counts as the upgrader. Of two that want a request the
+   * first gets it. What offers another protocol than WebSocket, such as `h2c`, is left to the server's `'request'`
+   * listeners, if it has any, unless it is for the `path` of this upgrader; with a body it is answered 501, as nobody
+   * could read that any more.
    *
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `handle` is no function
    */
@@ -162,9 +174,11 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     if (typeof handle !== 'function')
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the handler must be a function, not ${typeof handle}`)
     const upgrader = this
+    const { anyPath } = this.#options
     function onUpgrade(this: unknown, request: IncomingMessage, socket: Duplex, head: Buffer): void {
       const unmatched = upgrader.#unmatched(request)
-      if (unmatched?.code === 'ERR_WS_PATH') return leave(this, request, socket)
+      if (unmatched?.code === 'ERR_WS_PATH' || (anyPath && isForHttp(this, request, socket)))
+        return leave(this, request, socket)
       if (claim(request)) upgrader.#accept(handle, request, socket, head, unmatched)
     }
     register(onUpgrade)

@@ -18,6 +18,19 @@ describe('Backoff', () => {
     assert.equal(backoff.next(), 250)
   })
 
+  it('grows from nothing, too, unless nothing is the largest', () => {
+    const backoff = new Backoff({ minDelay: 0, maxDelay: 1_000, factor: 2, random: half })
+    assert.deepEqual(
+      times(6, () => backoff.next()),
+      [0, 50, 100, 200, 400, 500],
+    )
+    const never = new Backoff({ minDelay: 0, maxDelay: 0, factor: 2, random: half })
+    assert.deepEqual(
+      times(3, () => never.next()),
+      [0, 0, 0],
+    )
+  })
+
   it('chooses anywhere below the bound', () => {
     const random = [0, 0.25, 0.5, 0.75].values()
     const backoff = new Backoff({
@@ -60,7 +73,7 @@ describe('Backoff', () => {
           const delay = backoff.next()
           const largest = Math.min(bound, options.maxDelay)
           assert.ok(delay >= 0 && delay <= largest, `${delay} of ${largest}`)
-          bound = Math.min(bound * options.factor, Number.MAX_VALUE)
+          bound = Math.min(bound === 0 ? 100 : bound * options.factor, Number.MAX_VALUE)
         }
         assert.ok(backoff.late() <= options.maxDelay)
       }),

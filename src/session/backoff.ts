@@ -10,6 +10,9 @@ export interface BackoffOptions {
   readonly random: () => number
 }
 
+/** The second bound where the first is nothing: a factor alone would leave it at that, for ever. */
+const LEAST_GROWTH = 100
+
 /**
  * Delays that grow, each chosen anew between nothing and a bound that grows by a factor ("full jitter"). Clients that
  * lost their server at the same time so come back spread over all of that time; delays that are only roughly the same
@@ -28,7 +31,7 @@ export class Backoff {
   next(): number {
     const { maxDelay, factor } = this.#options
     const delay = this.#between(0, Math.min(this.#bound, maxDelay))
-    this.#bound = Math.min(this.#bound * factor, maxDelay)
+    this.#bound = Math.min(this.#bound === 0 ? LEAST_GROWTH : this.#bound * factor, maxDelay)
     return delay
   }
 

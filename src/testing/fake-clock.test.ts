@@ -86,6 +86,9 @@ describe('FakeClock', () => {
     await assert.rejects(clock.advance(Number.POSITIVE_INFINITY), usage(/^advance/))
     assert.throws(() => clock.after(Number.NaN, () => {}), usage(/^after .* not NaN$/))
     // It would never let time pass.
-    assert.throws(() => clock.every(0, () => {}), usage(/^every takes milliseconds, at least 1, not 0$/))
+    assert.throws(() => clock.every(0, () => {}), usage(/^every takes milliseconds, 1 to 2147483647, not 0$/))
+    // The system's timers would call back at once.
+    assert.throws(() => clock.after(2 ** 31, () => {}), usage(/^after takes milliseconds, 0 to 2147483647,/))
+    clock.after(2 ** 31 - 1, () => {})()
   })
 })

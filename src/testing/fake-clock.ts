@@ -11,6 +11,9 @@ interface Timer {
 /** So many turns of the event loop without a byte moving, and nothing is under way any more. */
 const QUIET_TURNS = 3
 
+/** The system's timers take what is longer for a millisecond: a test had better not see it work. */
+const MAX_TIMEOUT = 2 ** 31 - 1
+
 /** Two sides that answer each other for ever never come to rest: then time goes on all the same. */
 const MOST_TURNS = 10_000
 
@@ -51,20 +54,21 @@ export class FakeClock implements Clock {
   /**
    * Calls `callback` once, when so many milliseconds have passed. Returns what takes it back.
    *
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a time that is negative or no number
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a time that is negative, no number, or longer than the system's
+   * timers take: 2147483647
    */
   after(milliseconds: number, callback: () => void): () => void {
-    checkTime('after', milliseconds, 0)
+    checkTime('after', milliseconds, 0, MAX_TIMEOUT)
     return this.#start({ due: this.#now + milliseconds, every: undefined, call: callback })
   }
 
   /**
    * Calls `tick` each time that so many milliseconds have passed. Returns what ends it.
    *
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for less than a millisecond
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for less than a millisecond, or more than the system's timers take
    */
   every(milliseconds: number, tick: () => void): () => void {
-    checkTime('every', milliseconds, 1)
+    checkTime('every', milliseconds, 1, MAX_TIMEOUT)
     return this.#start({ due: this.#now + milliseconds, every: milliseconds, call: tick })
   }
 
@@ -131,10 +135,11 @@ export class FakeClock implements Clock {
   }
 }
 
-function checkTime(method: string, milliseconds: number, least: number): void {
-  if (Number.isFinite(milliseconds) && milliseconds >= least) return
+function checkTime(method: string, milliseconds: number, least: number, most = Number.MAX_VALUE): void {
+  if (Number.isFinite(milliseconds) && milliseconds >= least && milliseconds <= most) return
+  const range = most === MAX_TIMEOUT ? `${least} to ${most}` : `at least ${least}`
   throw new UsageError(
     'ERR_WS_INVALID_ARGUMENT',
-    `${method} takes milliseconds, at least ${least}, not ${String(milliseconds)}`,
+    `${method} takes milliseconds, ${range}, not ${String(milliseconds)}`,
   )
 }

@@ -1,32 +1,30 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { type DialOptions, resolveDialOptions } from '../client/dial-options.ts'
 import type { Extension, ExtensionFactory } from '../protocol/extension.ts'
-import { sameOrigin } from '../server/origin.ts'
+import { resolveUpgraderOptions, type UpgraderOptions } from '../server/upgrader-options.ts'
 import { HandshakeError } from '../session/errors.ts'
 import { FakeClock } from './fake-clock.ts'
-import { type HandshakeResult, type HandshakeTerms, inMemoryHandshake } from './in-memory-handshake.ts'
+import { type HandshakeResult, inMemoryHandshake } from './in-memory-handshake.ts'
 import { memoryWire } from './memory-socket.ts'
 
-function shake(terms: Partial<HandshakeTerms> = {}): HandshakeResult {
+interface Terms {
+  readonly url?: string
+  readonly client?: DialOptions
+  readonly server?: UpgraderOptions
+  readonly context?: unknown
+}
+
+function shake({ url = '/', client = {}, server = {}, context }: Terms = {}): HandshakeResult {
   const wire = memoryWire({ clock: new FakeClock(), latency: 0, chunkSize: 1, capacity: 1 })
   return inMemoryHandshake(
-    {
-      url: '/',
-      requestHeaders: {},
-      responseHeaders: {},
-      checkOrigin: sameOrigin,
-      offered: [],
-      supported: [],
-      clientExtensions: [],
-      serverExtensions: [],
-      ...terms,
-    },
+    { url, client: resolveDialOptions(client), server: resolveUpgraderOptions(server), context },
     wire,
   )
 }
 
 /** What the handshake fails with. */
-function refusal(terms: Partial<HandshakeTerms>): HandshakeError {
+function refusal(terms: Terms): HandshakeError {
   try {
     shake(terms)
   } catch (error) {
@@ -38,7 +36,10 @@ function refusal(terms: Partial<HandshakeTerms>): HandshakeError {
 
 describe('inMemoryHandshake', () => {
   it('makes a request as node:http does', async () => {
-    const { request } = shake({ url: '/a?b=c', requestHeaders: { Cookie: 'id=1', host: 'example.com' } })
+    const { request } = shake({
+      url: '/a?b=c',
+      client: { headers: { Cookie: 'id=1', host: 'example.com' } },
+    })
     const { method, url, httpVersion, complete } = request
     assert.deepEqual([method, url, httpVersion, complete], ['GET', '/a?b=c', '1.1', true])
     assert.equal(request.headers.cookie, 'id=1')
@@ -53,21 +54,26 @@ describe('inMemoryHandshake', () => {
   })
 
   it('makes the answer too, with the headers of the application', () => {
-    const { response } = shake({ responseHeaders: { 'X-Instance': '7' } })
+    const { response } = shake({ server: { headers: { 'X-Instance': '7' } } })
     assert.equal(response.statusCode, 101)
     assert.deepEqual([response.headers.upgrade, response.headers['x-instance']], ['websocket', '7'])
   })
 
   it('has the server choose the subprotocol, by a list or a function that sees the request', () => {
     const chosen = ({ client, server }: HandshakeResult): string[] => [client.subprotocol, server.subprotocol]
-    assert.deepEqual(chosen(shake({ offered: ['b', 'a'], supported: ['a', 'b'] })), ['b', 'b'])
-    const supported: HandshakeTerms['supported'] = (offered, { url }) => (url === '/' ? offered.at(-1) : '')
-    assert.deepEqual(chosen(shake({ offered: ['b', 'a'], supported })), ['a', 'a'])
-    assert.deepEqual(chosen(shake({ offered: ['c'], supported: ['a'] })), ['', ''])
+    const speaking = (offered: string[], spoken: UpgraderOptions['subprotocols']): Terms => ({
+      client: { subprotocols: offered },
+      server: { subprotocols: spoken },
+    })
+    assert.deepEqual(chosen(shake(speaking(['b', 'a'], ['a', 'b']))), ['b', 'b'])
+    const supported: UpgraderOptions['subprotocols'] = (offered, { url }) =>
+      url === '/' ? offered.at(-1) : ''
+    assert.deepEqual(chosen(shake(speaking(['b', 'a'], supported))), ['a', 'a'])
+    assert.deepEqual(chosen(shake(speaking(['c'], ['a']))), ['', ''])
   })
 
   it('fails as dial does when the server refuses, and says why', () => {
-    const error = refusal({ requestHeaders: { origin: 'https://elsewhere.example' } })
+    const error = refusal({ client: { headers: { origin: 'https://elsewhere.example' } } })
     assert.deepEqual([error.code, error.status, error.body], ['ERR_WS_STATUS', 403, 'Origin not allowed\n'])
     assert.equal(error.headers?.['sec-websocket-version'], '13')
     assert.ok(error.cause instanceof HandshakeError)
@@ -89,10 +95,74 @@ describe('inMemoryHandshake', () => {
       accept: () => undefined,
       negotiate: () => ({ params: new Map(), extension }),
     }
-    const error = refusal({ clientExtensions: [factory], serverExtensions: [factory] })
+    const error = refusal({ client: { extensions: [factory] }, server: { extensions: [factory] } })
     assert.deepEqual([error.code, error.status, error.cause], ['ERR_WS_EXTENSION', 101, undefined])
     assert.equal(disposed, 1)
-    const broken = refusal({ responseHeaders: { 'sec-websocket-accept': 'no' } })
-    assert.equal(broken.code, 'ERR_WS_ACCEPT')
+    const failure = new Error('on purpose')
+    const failing = (): never => {
+      throw failure
+    }
+    const fine: ExtensionFactory = { ...factory, accept: () => extension }
+    const failed = refusal({
+      client: { extensions: [fine] },
+      server: { extensions: [fine], headers: failing },
+    })
+    assert.deepEqual([failed.status, disposed], [500, 2])
+  })
+
+  it('answers 500 when a function of the server fails, or answers what it may not', () => {
+    const failure = new Error('on purpose')
+    const wrong: [UpgraderOptions, unknown][] = [
+      [
+        {
+          checkOrigin: () => {
+            throw failure
+          },
+        },
+        failure,
+      ],
+      [{ checkOrigin: (async () => false) as never }, /checkOrigin must answer at once/],
+      [{ subprotocols: () => 'b' }, /which the client did not offer/],
+      [{ subprotocols: (async () => 'a') as never }, /subprotocols must answer at once/],
+      [{ headers: () => ({ Upgrade: 'x' }) }, /Upgrade is set by the handshake/],
+    ]
+    for (const [server, reason] of wrong) {
+      const error = refusal({ client: { subprotocols: ['a'] }, server })
+      assert.deepEqual([error.code, error.status], ['ERR_WS_STATUS', 500])
+      const { cause } = error
+      assert.ok(cause instanceof HandshakeError && cause.code === 'ERR_WS_SERVER')
+      if (reason instanceof RegExp) assert.match(String(cause.cause), reason)
+      else assert.equal(cause.cause, reason)
+    }
+  })
+
+  it('has the limits of a real one', () => {
+    const fields = (count: number): DialOptions => ({
+      headers: Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-${i}`, 'v'])),
+    })
+    for (const client of [fields(101), { headers: { a: 'x'.repeat(20_000) } }]) {
+      const error = refusal({ client })
+      assert.deepEqual([error.code, error.status], ['ERR_WS_STATUS', 431])
+    }
+    assert.equal(shake({ client: fields(80) }).response.statusCode, 101)
+    const long = refusal({ server: { headers: { a: 'x'.repeat(20_000) } } })
+    assert.deepEqual([long.code, long.status], ['ERR_WS_HEADER_LIMIT', undefined])
+  })
+
+  it('has several cookies, and lines that are lines', () => {
+    const headers = { 'Set-Cookie': ['a=1', 'b=2'], 'X-A': 'b\r\nc: d', 'X-L': ['1', '2'] }
+    const { response } = shake({ server: { headers } })
+    assert.deepEqual(response.headers['set-cookie'], ['a=1', 'b=2'])
+    assert.deepEqual(shake({ server: { headers: { 'set-cookie': 'a=1' } } }).response.headers['set-cookie'], [
+      'a=1',
+    ])
+    const { 'x-a': line, 'x-l': list, c } = response.headers
+    assert.deepEqual([line, list, c], ['b  c: d', '1, 2', undefined])
+    assert.deepEqual(response.headersDistinct['x-l'], ['1', '2'])
+  })
+
+  it('tells the function that makes headers who was let in', () => {
+    const headers: UpgraderOptions['headers'] = (_request, user) => ({ 'X-User': String(user) })
+    assert.equal(shake({ server: { headers }, context: 'ann' }).response.headers['x-user'], 'ann')
   })
 })

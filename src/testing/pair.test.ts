@@ -3,6 +3,7 @@ import { after, describe, it, mock } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { isPending } from '../../test/support/until.ts'
 import type { Conn } from '../conn/conn.ts'
+import { ServerConn } from '../server/server-conn.ts'
 import { CloseError, HandshakeError, LimitError, TimeoutError, UsageError } from '../session/errors.ts'
 import { FakeClock } from './fake-clock.ts'
 import { type Pair, type PairOptions, pair } from './pair.ts'
@@ -58,6 +59,24 @@ describe('a pair', () => {
     assert.ok((client.stats.encoding?.encodedReceived ?? 200) < 20)
     await using plain = pair({ client: { compression: true } })
     assert.equal(plain.client.extensions, '')
+  })
+
+  it('has the types of what it was given, and the context that authorize would have returned', async () => {
+    interface User {
+      readonly name: string
+    }
+    const ann: User = { name: 'ann' }
+    await using both = pair({ subprotocols: ['a', 'b'], server: { context: ann } })
+    const subprotocol: 'a' | 'b' | '' = both.client.subprotocol
+    const same: 'a' | 'b' | '' = both.server.subprotocol
+    const handle = (conn: ServerConn<'a' | 'b', User>): string => conn.context.name
+    assert.deepEqual([subprotocol, same, handle(both.server)], ['a', 'a', 'ann'])
+    assert.ok(both.server instanceof ServerConn)
+    await using plain = pair()
+    assert.deepEqual(['context' in plain.server, plain.server.context], [true, undefined])
+    // @ts-expect-error: no context
+    await using without = pair<string, User>({})
+    assert.equal(without.server.context, undefined)
   })
 
   it('refuses as the server would', () => {
@@ -164,7 +183,7 @@ describe('a pair', () => {
       await both.clock.settle()
       const printed = print.mock.calls.map(({ arguments: [what, error] }) => `${what} ${error}`)
       assert.deepEqual(printed.sort(), [
-        'silverback: a message listener failed: Error: first',
+        'silverback: a connection handler failed: Error: first',
         'silverback: onError failed: Error: second',
       ])
     } finally {
@@ -184,10 +203,14 @@ describe('a pair', () => {
       [{ chunkSize: 0 }, /^chunkSize must be a number of bytes, at least 1, not 0$/],
       [{ capacity: 1.5 }, /^capacity must be .* not 1\.5$/],
       [{ slow: 'wait' }, /^slow must be 'close' or 'skip', not wait$/],
-      [{ server: { checkOrigin: true } }, /^checkOrigin must be a function$/],
+      [{ server: { checkOrigin: true } }, /^checkOrigin must be a function, not boolean$/],
       [{ limits: { maxMessageSize: 0 } }, /^limits\.maxMessageSize/],
       [{ client: { subprotocols: ['a b'] } }, /^subprotocols: "a b" is not a token$/],
       [{ compression: 'yes' }, /compression/],
+      [{ server: { headers: { Upgrade: 'h2c' } } }, /^headers: Upgrade is set by the handshake$/],
+      [{ server: { headers: { 'bad name': 'x' } } }, /^headers: "bad name" is not a header name$/],
+      [{ request: { headers: { 'x-name': 'a\r\nb: c' } } }, /^headers: the value of x-name/],
+      [{ request: { headers: { upgrade: 'foo' } } }, /^headers: upgrade is set by the handshake$/],
     ]
     for (const [options, message] of wrong) {
       assert.throws(

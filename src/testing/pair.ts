@@ -1,14 +1,17 @@
 import type { IncomingMessage } from 'node:http'
+import { resolveDialOptions } from '../client/dial-options.ts'
 import { Conn } from '../conn/conn.ts'
-import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
+import { type ExtensionOptions, extensionOptionNames } from '../conn/extension-options.ts'
 import { Link } from '../conn/link.ts'
-import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import { checkNames } from '../conn/options.ts'
 import type { SlowPolicy } from '../conn/sender.ts'
 import { TimerWheel } from '../conn/timer-wheel.ts'
 import type { Extension } from '../protocol/extension.ts'
-import { type Limits, resolveLimits } from '../protocol/limits.ts'
-import { type OriginCheck, sameOrigin } from '../server/origin.ts'
-import type { ServerConn } from '../server/server-conn.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { OriginCheck } from '../server/origin.ts'
+import type { AnswerHeaders } from '../server/reject.ts'
+import { ServerConn } from '../server/server-conn.ts'
+import { resolveUpgraderOptions } from '../server/upgrader-options.ts'
 import { UsageError } from '../session/errors.ts'
 import { FakeClock } from './fake-clock.ts'
 import { inMemoryHandshake } from './in-memory-handshake.ts'
@@ -25,30 +28,37 @@ export interface PairSide extends ExtensionOptions {
 }
 
 /** The client's side of a pair. */
-export interface PairClient extends PairSide {
+export interface PairClient<Subprotocol extends string = string> extends PairSide {
   /** The subprotocols to offer, best first. Default: none. */
-  readonly subprotocols?: readonly string[] | undefined
+  readonly subprotocols?: readonly Subprotocol[] | undefined
 }
 
 /** The server's side of a pair. */
-export interface PairServer extends PairSide {
+export interface PairServer<Subprotocol extends string = string, Context = unknown> extends PairSide {
   /** The subprotocols spoken, or a function that chooses one of those that are offered. Default: none. */
   readonly subprotocols?:
-    | readonly string[]
-    | ((offered: readonly string[], request: IncomingMessage) => string | undefined)
+    | readonly Subprotocol[]
+    | ((offered: readonly string[], request: IncomingMessage) => Subprotocol | undefined)
     | undefined
   /** Whether pages of an origin may connect. Default `sameOrigin`. */
   readonly checkOrigin?: OriginCheck | undefined
   /** Further headers of the 101 answer. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly headers?: AnswerHeaders | undefined
+  /** What `authorize` would have returned: `conn.context`. Default `undefined`. */
+  readonly context?: Context | undefined
 }
 
+/** A `Pair` whose server has a context has to have it from somewhere. */
+export type RequiresContext<Context> = unknown extends Context
+  ? unknown
+  : { readonly server: { readonly context: Context } }
+
 /** What a {@link pair} is made of. What stands beside `client` and `server` holds for both, unless they differ. */
-export interface PairOptions extends PairSide {
+export interface PairOptions<Subprotocol extends string = string, Context = unknown> extends PairSide {
   /** The subprotocols that the client offers and the server speaks. Default: none. */
-  readonly subprotocols?: readonly string[] | undefined
-  readonly client?: PairClient | undefined
-  readonly server?: PairServer | undefined
+  readonly subprotocols?: readonly Subprotocol[] | undefined
+  readonly client?: PairClient<Subprotocol> | undefined
+  readonly server?: PairServer<Subprotocol, Context> | undefined
   /** The request that the server sees as `conn.request`: its target, by default `/`, and further headers. */
   readonly request?:
     | { readonly url?: string | undefined; readonly headers?: Readonly<Record<string, string>> | undefined }
@@ -64,9 +74,9 @@ export interface PairOptions extends PairSide {
 }
 
 /** Two connections that are each other's peer. Disposing of it drops both, and waits until they are gone. */
-export interface Pair extends AsyncDisposable {
-  readonly client: Conn
-  readonly server: ServerConn
+export interface Pair<Subprotocol extends string = string, Context = unknown> extends AsyncDisposable {
+  readonly client: Conn<Subprotocol>
+  readonly server: ServerConn<Subprotocol, Context>
   /** The time of both. */
   readonly clock: FakeClock
   /** The process of one side hangs: it reads nothing, and its deadlines do not come. What is sent to it waits. */
@@ -81,7 +91,7 @@ export interface Pair extends AsyncDisposable {
 
 const sideNames = ['limits', 'slow', 'onError', ...extensionOptionNames] as const
 const clientNames = [...sideNames, 'subprotocols']
-const serverNames = [...clientNames, 'checkOrigin', 'headers']
+const serverNames = [...clientNames, 'checkOrigin', 'headers', 'context']
 const wireNames = ['client', 'server', 'request', 'clock', 'latency', 'chunkSize', 'capacity']
 const pairNames = [...clientNames, ...wireNames]
 
@@ -108,34 +118,37 @@ const KiB = 1024
  * console.log((await both.server.closed).error?.message) // no sign of life within 45000 ms
  * ```
  */
+export function pair(): Pair
+export function pair<Subprotocol extends string = string, Context = unknown>(
+  options: PairOptions<Subprotocol, Context> & NoInfer<RequiresContext<Context>>,
+): Pair<Subprotocol, Context>
 export function pair(options: PairOptions = {}): Pair {
   checkPair(options)
   const { client: ownClient, server: ownServer, subprotocols, limits, slow, onError } = options
-  const { compression, extensions, clock = new FakeClock() } = options
+  const {
+    compression,
+    extensions,
+    clock = new FakeClock(),
+    request: { url = '/', headers = {} } = {},
+  } = options
   const shared = { subprotocols, limits, slow, onError, compression, extensions }
-  const clientSide: PairClient = { ...shared, ...given(ownClient) }
-  const serverSide: PairServer = { ...shared, ...given(ownServer) }
-  checkSide(clientSide)
-  checkSide(serverSide)
+  const { context, ...server } = { ...shared, ...given(ownServer) }
+  const clientSide = resolveDialOptions({ ...shared, ...given(ownClient), headers })
+  const serverSide = resolveUpgraderOptions(server)
   const { latency = 0, chunkSize = 64 * KiB, capacity = 64 * KiB } = options
   const wire = memoryWire({ clock, latency, chunkSize, capacity })
-  const agreed = inMemoryHandshake(
-    {
-      url: options.request?.url ?? '/',
-      requestHeaders: options.request?.headers ?? {},
-      responseHeaders: serverSide.headers ?? {},
-      checkOrigin: serverSide.checkOrigin ?? sameOrigin,
-      offered: clientSide.subprotocols ?? [],
-      supported: serverSide.subprotocols ?? [],
-      clientExtensions: resolveExtensions(clientSide),
-      serverExtensions: resolveExtensions(serverSide),
-    },
-    wire,
-  )
+  const agreed = inMemoryHandshake({ url, client: clientSide, server: serverSide, context }, wire)
   const { request, response } = agreed
-  const client = connect('client', wire.client, clientSide, agreed.client, { response }, clock)
-  const server = connect('server', wire.server, serverSide, agreed.server, { request }, clock)
-  return join(client, server as ServerConn, wire, clock)
+  const clientEnd: Conn = new Conn(
+    link('client', wire.client, clientSide, () => clientEnd, agreed.client.extensions, clock),
+    { response, ...details(wire.client, agreed.client) },
+  )
+  const behaviour = { ...serverSide, limits: serverSide.limits(request, context) }
+  const serverEnd: ServerConn = new ServerConn(
+    link('server', wire.server, behaviour, () => serverEnd, agreed.server.extensions, clock),
+    { request, context, ...details(wire.server, agreed.server) },
+  )
+  return join(clientEnd, serverEnd, wire, clock)
 }
 
 function join(client: Conn, server: ServerConn, wire: MemoryWire, clock: FakeClock): Pair {
@@ -164,31 +177,31 @@ function socketOf(wire: MemoryWire, side: 'client' | 'server'): MemorySocket {
   throw new UsageError('ERR_WS_INVALID_ARGUMENT', `a side is 'client' or 'server', not ${String(side)}`)
 }
 
-function connect(
+function link<Side extends Conn>(
   role: 'client' | 'server',
   socket: MemorySocket,
-  { limits, slow = 'close', onError = printError }: PairSide,
-  agreed: {
-    readonly subprotocol: string
-    readonly extensions: readonly Extension[]
-    readonly extensionsHeader: string
+  side: {
+    readonly limits: Limits
+    readonly slow: SlowPolicy
+    readonly onError: (error: unknown, conn: Side) => void
   },
-  messages: { readonly request?: IncomingMessage; readonly response?: IncomingMessage },
+  conn: () => Side,
+  extensions: readonly Extension[],
   clock: FakeClock,
-): Conn {
+): Link {
   // Time that its process hangs is not lived through, as the wheel sees it.
   const every = (milliseconds: number, tick: () => void): (() => void) =>
     clock.every(milliseconds, () => socket.stalled || tick())
-  const link = new Link({
+  return new Link({
     socket,
     role,
-    limits: resolveLimits(limits),
-    slow,
-    extensions: agreed.extensions,
+    limits: side.limits,
+    slow: side.slow,
+    extensions,
     head: Buffer.alloc(0),
     async onListenerError(error) {
       try {
-        await onError(error, conn)
+        await side.onError(error, conn())
       } catch (second) {
         console.error('silverback: onError failed:', second)
       }
@@ -196,14 +209,13 @@ function connect(
     onClosed() {},
     wheel: new TimerWheel({ now: () => clock.now(), every }),
   })
-  const { remoteAddress } = socket
-  const { subprotocol, extensionsHeader: extensions } = agreed
-  const conn = new Conn(link, { ...messages, subprotocol, extensions, remoteAddress })
-  return conn
 }
 
-function printError(error: unknown): void {
-  console.error('silverback: a message listener failed:', error)
+function details(
+  { remoteAddress }: MemorySocket,
+  agreed: { readonly subprotocol: string; readonly extensionsHeader: string },
+): { readonly subprotocol: string; readonly extensions: string; readonly remoteAddress: string } {
+  return { subprotocol: agreed.subprotocol, extensions: agreed.extensionsHeader, remoteAddress }
 }
 
 /** An option that is `undefined` is one that is not given. */
@@ -228,17 +240,6 @@ function checkPair(options: PairOptions): void {
   }
   if (request?.url !== undefined && (typeof request.url !== 'string' || !request.url.startsWith('/')))
     throw invalid(`request.url must begin with a slash, not ${JSON.stringify(request.url)}`)
-}
-
-function checkSide(side: PairServer): void {
-  const { subprotocols = [], slow = 'close', onError, checkOrigin } = side
-  if (typeof subprotocols !== 'function') checkSubprotocols(subprotocols)
-  if (slow !== 'close' && slow !== 'skip')
-    throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
-  for (const [name, value] of Object.entries({ onError, checkOrigin })) {
-    if (value !== undefined && typeof value !== 'function') throw invalid(`${name} must be a function`)
-  }
-  resolveLimits(side.limits)
 }
 
 function invalid(message: string): UsageError {

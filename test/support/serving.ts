@@ -31,13 +31,14 @@ export async function serving<Context = unknown>(
   const reasons: string[] = []
   const conns: ServerConn<string, Context>[] = []
   const { onReject } = options
-  const upgrader = new Upgrader<string, Context>({
-    ...options,
+  const given = options as UpgraderOptions
+  const upgrader = new Upgrader({
+    ...given,
     onReject(rejection, request) {
       reasons.push(rejection.reason.code)
       return onReject?.(rejection, request)
     },
-  })
+  }) as unknown as Upgrader<string, Context>
   const server = await TestServer.start((http) => {
     http.on(
       'upgrade',
