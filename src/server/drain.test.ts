@@ -50,7 +50,8 @@ describe('drain', () => {
 
   for (const before of [true, false]) {
     it(`drops what has not ended when its signal is aborted, ${before ? 'also before' : 'and not earlier'}`, async () => {
-      await using server = await serve({}, () => {})
+      // Long, so that nothing else ends the connection.
+      await using server = await serve({ limits: { closeTimeout: 60_000 } }, () => {})
       const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
       const controller = new AbortController()
       const { signal } = controller
