@@ -6,6 +6,8 @@
 
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
+export { WebSocket } from './client/websocket.ts'
+export { WebSocketStream } from './client/websocket-stream.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
 export { Conn } from './conn/conn.ts'
 export type { ExtensionOptions } from './conn/extension-options.ts'

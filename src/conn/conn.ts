@@ -290,7 +290,8 @@ export class Conn implements Session, AsyncDisposable {
    * Begins the closing handshake (RFC 6455 section 7.1.2) and resolves, as {@link closed} does, when the connection
    * is gone: at the latest after the `closeTimeout`. What was sent before still goes out. Calling it again changes nothing.
    *
-   * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000
+   * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000. 1005 sends a Close frame without a code and
+   * without the reason
    * @param reason - at most 123 bytes of UTF-8
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another code or a longer reason
    *
@@ -304,7 +305,7 @@ export class Conn implements Session, AsyncDisposable {
    * ```
    */
   close(code: number = CloseCode.Normal, reason = ''): Promise<CloseInfo> {
-    if (!isSendableCloseCode(code)) {
+    if (code !== CloseCode.NoStatus && !isSendableCloseCode(code)) {
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', `close code ${String(code)} may not be sent`)
     }
     if (typeof reason !== 'string' || Buffer.byteLength(reason, 'utf8') > MAX_REASON_SIZE) {
