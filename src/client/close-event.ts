@@ -1,6 +1,7 @@
 import {
   expose,
   illegalInvocation,
+  isObject,
   requireArguments,
   toDictionary,
   toDomString,
@@ -71,18 +72,20 @@ export const CloseEvent: CloseEventConstructor = class CloseEvent extends Event 
   }
 
   get wasClean(): boolean {
-    if (!(#wasClean in this)) throw illegalInvocation()
-    return this.#wasClean
+    return CloseEvent.#check(this).#wasClean
   }
 
   get code(): number {
-    if (!(#code in this)) throw illegalInvocation()
-    return this.#code
+    return CloseEvent.#check(this).#code
   }
 
   get reason(): string {
-    if (!(#reason in this)) throw illegalInvocation()
-    return this.#reason
+    return CloseEvent.#check(this).#reason
+  }
+
+  static #check(object: unknown): CloseEvent {
+    if (isObject(object) && #code in object) return object
+    throw illegalInvocation()
   }
 }
 

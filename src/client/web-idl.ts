@@ -9,6 +9,11 @@ export function requireArguments(where: string, given: number, needed: number): 
   )
 }
 
+/** Whether a value can be asked for a private member by `in`. */
+export function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
 /** What a member throws that is called on an object of another class. */
 export function illegalInvocation(): TypeError {
   return new TypeError('Illegal invocation')
@@ -43,13 +48,13 @@ export function toUnsignedShort(value: unknown): number {
 /** @throws TypeError for what is no object, unless it is left out */
 export function toDictionary(value: unknown, where: string): Readonly<Record<string, unknown>> {
   if (value === undefined || value === null) return {}
-  if (typeof value === 'object' || typeof value === 'function') return value as Record<string, unknown>
+  if (isObject(value)) return value as Record<string, unknown>
   throw new TypeError(`${where}: the argument is not an object`)
 }
 
 /** As a `sequence<DOMString>`; `undefined` when it is not iterable. */
 export function toSequence(value: unknown, where: string): string[] | undefined {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return undefined
+  if (!isObject(value)) return undefined
   const method: unknown = (value as Partial<Iterable<unknown>>)[Symbol.iterator]
   if (method === undefined || method === null) return undefined
   if (typeof method !== 'function') throw new TypeError(`${where}: @@iterator is not a function`)

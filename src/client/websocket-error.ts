@@ -3,6 +3,7 @@ import { checkCloseStatus } from './close-status.ts'
 import {
   expose,
   illegalInvocation,
+  isObject,
   toClampedShort,
   toDictionary,
   toDomString,
@@ -54,13 +55,16 @@ export class WebSocketError extends DOMException {
 
   /** The code to send, or that came; 1006 when the connection was lost, `null` when there was none. */
   get closeCode(): number | null {
-    if (!(#closeCode in this)) throw illegalInvocation()
-    return this.#closeCode
+    return WebSocketError.#check(this).#closeCode
   }
 
   get reason(): string {
-    if (!(#reason in this)) throw illegalInvocation()
-    return this.#reason
+    return WebSocketError.#check(this).#reason
+  }
+
+  static #check(object: unknown): WebSocketError {
+    if (isObject(object) && #closeCode in object) return object
+    throw illegalInvocation()
   }
 
   static {

@@ -15,6 +15,7 @@ import { toArrayBuffer, toMessageData } from './message-data.ts'
 import {
   expose,
   illegalInvocation,
+  isObject,
   requireArguments,
   toDictionary,
   toSequence,
@@ -98,13 +99,12 @@ export class WebSocketStream {
 
   /** The address, as the URL Standard writes it. */
   get url(): string {
-    if (!(#url in this)) throw illegalInvocation()
-    return this.#url.href
+    return WebSocketStream.#check(this).#url.href
   }
 
   /** Resolves when the connection is open. Rejects with a `WebSocketError` when there is none, or with an `AbortError`. */
   get opened(): Promise<WebSocketOpenInfo> {
-    return #url in this ? this.#opened.promise : silent(Promise.reject(illegalInvocation()))
+    return WebSocketStream.#is(this) ? this.#opened.promise : silent(Promise.reject(illegalInvocation()))
   }
 
   /**
@@ -112,7 +112,7 @@ export class WebSocketStream {
    * `WebSocketError` when it did not, or was never open.
    */
   get closed(): Promise<Required<WebSocketCloseInfo>> {
-    return #url in this ? this.#closed.promise : silent(Promise.reject(illegalInvocation()))
+    return WebSocketStream.#is(this) ? this.#closed.promise : silent(Promise.reject(illegalInvocation()))
   }
 
   /**
@@ -122,9 +122,18 @@ export class WebSocketStream {
    * more than 123 bytes
    */
   close(closeInfo: WebSocketCloseInfo = {}): void {
-    if (!(#url in this)) throw illegalInvocation()
+    const stream = WebSocketStream.#check(this)
     const { closeCode, reason } = toCloseInfo(closeInfo, 'close')
-    this.#close(checkCloseStatus(closeCode, reason))
+    stream.#close(checkCloseStatus(closeCode, reason))
+  }
+
+  static #is(object: unknown): object is WebSocketStream {
+    return isObject(object) && #url in object
+  }
+
+  static #check(object: unknown): WebSocketStream {
+    if (WebSocketStream.#is(object)) return object
+    throw illegalInvocation()
   }
 
   #connect(protocols: readonly string[], signal: AbortSignal | undefined): void {

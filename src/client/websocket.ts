@@ -13,6 +13,7 @@ import {
   defineConstants,
   expose,
   illegalInvocation,
+  isObject,
   requireArguments,
   toClampedShort,
   toDomString,
@@ -225,7 +226,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   }
 
   static #check(object: unknown): WebSocket {
-    if (typeof object === 'object' && object !== null && #url in object) return object
+    if (isObject(object) && #url in object) return object
     throw illegalInvocation()
   }
 
