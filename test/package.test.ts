@@ -26,7 +26,9 @@ const entries: Readonly<
       'TimeoutError',
       'Upgrader',
       'UsageError',
+      'WebSocket',
       'WebSocketError',
+      'WebSocketStream',
       'allowOrigins',
       'broadcast',
       'defaultLimits',
@@ -136,12 +138,26 @@ const entries: Readonly<
       'SlabSource',
     ],
   },
+  'silverback/websocket': {
+    values: ['CloseEvent', 'WebSocket', 'WebSocketError', 'WebSocketStream'],
+    types: [
+      'BinaryType',
+      'CloseEventConstructor',
+      'CloseEventInit',
+      'WebSocketCloseInfo',
+      'WebSocketConstructor',
+      'WebSocketEventMap',
+      'WebSocketOpenInfo',
+      'WebSocketStreamOptions',
+    ],
+  },
 }
 
 /** Uses what was installed. */
 const program = `
 import { broadcast, type Conn, dial, prepare, type Server, serve } from 'silverback'
 import { defaultLimits, Protocol } from 'silverback/protocol'
+import { CloseEvent, WebSocket, WebSocketError, type WebSocketEventMap, WebSocketStream } from 'silverback/websocket'
 
 export const server: Server = await serve({ port: 0 }, async (conn) => {
   for await (const message of conn) conn.send(message)
@@ -150,6 +166,10 @@ const conn: Conn = await dial(server.url)
 conn.send(prepare('hello'))
 console.log(await conn.read(), broadcast([conn], 'x').sent, typeof Protocol, defaultLimits.maxMessageSize)
 await conn.close()
+const socket = new WebSocket(server.url)
+socket.onopen = () => socket.close(4000)
+const { code }: WebSocketEventMap['close'] = await new Promise((resolve) => socket.addEventListener('close', resolve))
+console.log(code, typeof CloseEvent, typeof WebSocketError, typeof WebSocketStream)
 await server.close()
 `
 
@@ -240,7 +260,7 @@ describe('the packed package', { timeout: 120_000 }, () => {
     })
 
     test(`the declarations of '${entry}'`, async () => {
-      const file = `${entry === 'silverback' ? 'index' : 'protocol'}.d.ts`
+      const file = `${entry === 'silverback' ? 'index' : entry.replace('silverback/', '')}.d.ts`
       const declared = await readFile(join(project, 'node_modules/silverback/dist', file), 'utf8')
       const exported = [...declared.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
         .flatMap(([, list = '']) => list.split(','))
@@ -263,6 +283,6 @@ describe('the packed package', { timeout: 120_000 }, () => {
     const target = ['--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext']
     // Without `skipLibCheck`: what was stripped as internal must not be missed by what remains.
     await run(process.execPath, [tsc, ...options, ...target, '--types', 'node', 'program.ts'])
-    assert.equal(await runNode('program.js'), 'hello 1 function 1048576\n')
+    assert.equal(await runNode('program.js'), 'hello 1 function 1048576\n4000 function function function\n')
   })
 })

@@ -1,4 +1,3 @@
-import { Blob } from 'node:buffer'
 import type { Conn } from '../conn/conn.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { LimitError, ProtocolError } from '../session/errors.ts'
@@ -34,8 +33,11 @@ export interface WebSocketEventMap {
   readonly close: CloseEvent
 }
 
+type ReadyState = 0 | 1 | 2 | 3
+
+/** A method's type, and without `this`, so that it fits other declarations of the same class, such as the DOM's. */
 type Handler<Name extends keyof WebSocketEventMap> =
-  | ((this: WebSocket, event: WebSocketEventMap[Name]) => unknown)
+  | { handle(event: WebSocketEventMap[Name]): unknown }['handle']
   | null
 
 /**
@@ -61,7 +63,7 @@ export interface WebSocket extends EventTarget {
   /** The address, as the URL Standard writes it. */
   readonly url: string
   /** `CONNECTING` 0, `OPEN` 1, `CLOSING` 2 or `CLOSED` 3. */
-  readonly readyState: number
+  readonly readyState: ReadyState
   /**
    * Bytes of messages that were given to `send` and have not left, without frame headers. Once the connection is
    * closing, what is given to `send` is never sent and counts for ever.
@@ -138,7 +140,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   readonly #url: URL
   readonly #handshake = new AbortController()
   readonly #handlers = new EventHandlers(this)
-  #readyState: number = CONNECTING
+  #readyState: ReadyState = CONNECTING
   #binaryType: BinaryType = 'blob'
   #protocol = ''
   #extensions = ''
@@ -170,7 +172,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     return WebSocket.#check(this).#url.href
   }
 
-  get readyState(): number {
+  get readyState(): ReadyState {
     const socket = WebSocket.#check(this)
     // The other side has begun to close, and all that it said before has been told.
     if (socket.#readyState === OPEN && socket.#idle && socket.#conn?.state !== 'open') return CLOSING
