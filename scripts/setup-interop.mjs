@@ -1,10 +1,10 @@
 // Installs what the interop tests talk to: npm packages in interop/, and two browsers and a Python library from
 // Debian's packages when this is Debian and we are root. What cannot be installed is named, and its tests are skipped.
-import { existsSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { tsImport } from 'tsx/esm/api'
-import { root, run } from './run.mjs'
+import { installPackages } from './packages.mjs'
+import { run } from './run.mjs'
 
 const { chromiumPath, firefoxPath, pythonWithWebsockets } = await tsImport(
   '../interop/peers.ts',
@@ -18,22 +18,6 @@ const peers = [
 ]
 
 const say = (text) => console.log(`  ${text}`)
-
-/** npm writes its hidden lock last, so it tells both that an installation is whole and how old it is. */
-function packagesAreFresh() {
-  const installed = join(root, 'interop/node_modules/.package-lock.json')
-  if (!existsSync(installed)) return false
-  return statSync(installed).mtimeMs >= statSync(join(root, 'interop/package-lock.json')).mtimeMs
-}
-
-async function installPackages() {
-  if (packagesAreFresh()) return say('interop/node_modules is up to date')
-  say('npm ci --prefix interop (about 15 s) ...')
-  const { ok, output, why } = await run('npm', ['ci', '--prefix', 'interop', '--no-audit', '--no-fund'], {
-    seconds: 300,
-  })
-  if (!ok) throw new Error(`npm ci --prefix interop ${why}\n${output}`)
-}
 
 /** Why packages of Debian cannot be installed here, or '' when they can. */
 function whyNoApt() {
@@ -73,7 +57,7 @@ async function installPeers() {
 
 /** Sets everything up; throws when the npm packages cannot be installed. */
 export async function setupInterop() {
-  await installPackages()
+  await installPackages('interop', say)
   await installPeers()
 }
 

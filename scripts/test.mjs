@@ -4,6 +4,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { coverageRows, table } from './coverage.mjs'
+import { installDocs } from './docs-api.mjs'
 import { root, run } from './run.mjs'
 
 const help = `Usage: npm test -- [options] [files]
@@ -161,6 +162,10 @@ async function main(temp) {
       if (only === 'unit') process.env.SILVERBACK_NO_APT = '1'
       const { setupInterop } = await import('./setup-interop.mjs')
       await setupInterop()
+    })
+    await step('set-up of the API reference', async () => {
+      const say = (text) => console.log(`  ${text}`)
+      await installDocs(say).catch(({ message }) => say(`${message.trimEnd()}\n  its test will be skipped`))
     })
     await step('type check (tsc)', () => check('node_modules/.bin/tsc', ['-p', 'tsconfig.json']))
     await step('format and lint (biome)', () =>

@@ -6,6 +6,23 @@
 
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
+export type { NetworkStatus } from './client/network-status.ts'
+export { reconnect } from './client/reconnect.ts'
+export type {
+  Attempt,
+  PerAttempt,
+  ReconnectClock,
+  ReconnectDialOptions,
+  ReconnectOptions,
+} from './client/reconnect-options.ts'
+export {
+  type ReconnectingConn,
+  type ReconnectingEnd,
+  type ReconnectingOptions,
+  type ReconnectingState,
+  reconnecting,
+} from './client/reconnecting-conn.ts'
+export type { DropReason, OutboxOptions, OverflowPolicy } from './client/send-queue.ts'
 export { WebSocket } from './client/websocket.ts'
 export { WebSocketStream } from './client/websocket-stream.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
@@ -16,10 +33,15 @@ export type { SlowPolicy } from './conn/link.ts'
 export type { CompressionOptions } from './protocol/deflate-negotiation.ts'
 export type { Extension, ExtensionFactory } from './protocol/extension.ts'
 export { defaultLimits, type Limits } from './protocol/limits.ts'
+export type { Authorization, Authorize, AuthorizeDetails } from './server/authorize.ts'
 export type { DrainOptions } from './server/drain.ts'
+export { isWebSocketUpgrade } from './server/is-websocket-upgrade.ts'
 export { allowOrigins, type OriginCheck, sameOrigin } from './server/origin.ts'
+export { type Refusal, refuse } from './server/refuse.ts'
 export { type RejectOptions, reject } from './server/reject.ts'
 export { type ServeOptions, type Server, serve } from './server/serve.ts'
+export type { ServerStats } from './server/server-counters.ts'
+export { subprotocols } from './server/subprotocols.ts'
 export type { UpgradeListener } from './server/unclaimed.ts'
 export { type Handler, type ServerConn, Upgrader } from './server/upgrader.ts'
 export type { Rejection, UpgraderOptions } from './server/upgrader-options.ts'

@@ -14,7 +14,8 @@ const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
   .concat(['docs', 'apps', 'examples', 'bench', 'interop'].flatMap((folder) => filesBelow(folder, '.md')))
 
 const blocks: readonly CodeBlock[] = [
-  ...pages.flatMap((path) => codeBlocks(path, text(path))),
+  // The examples of the reference stand in TSDoc; its other blocks are signatures.
+  ...pages.filter((path) => !path.startsWith('docs/api/')).flatMap((path) => codeBlocks(path, text(path))),
   ...filesBelow('src', '.ts').flatMap((path) => exampleBlocks(path, text(path))),
 ]
 

@@ -20,6 +20,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   conn: ['wire', 'session', 'protocol'],
   server: ['wire', 'session', 'protocol', 'conn'],
   client: ['wire', 'session', 'protocol', 'conn'],
+  testing: ['wire', 'session', 'protocol', 'conn', 'server'],
 }
 
 /** Folders without clock, randomness or I/O: what they need of these is passed in. */

@@ -33,12 +33,21 @@ const entries: Readonly<
       'broadcast',
       'defaultLimits',
       'dial',
+      'isWebSocketUpgrade',
       'prepare',
+      'reconnect',
+      'reconnecting',
+      'refuse',
       'reject',
       'sameOrigin',
       'serve',
+      'subprotocols',
     ],
     types: [
+      'Attempt',
+      'Authorization',
+      'Authorize',
+      'AuthorizeDetails',
       'BroadcastOptions',
       'BroadcastResult',
       'CloseFrame',
@@ -48,6 +57,7 @@ const entries: Readonly<
       'Data',
       'DialOptions',
       'DrainOptions',
+      'DropReason',
       'EncodingStats',
       'ErrorCode',
       'Extension',
@@ -59,7 +69,19 @@ const entries: Readonly<
       'Message',
       'MessageListener',
       'MessageType',
+      'NetworkStatus',
       'OriginCheck',
+      'OutboxOptions',
+      'OverflowPolicy',
+      'PerAttempt',
+      'ReconnectClock',
+      'ReconnectDialOptions',
+      'ReconnectOptions',
+      'ReconnectingConn',
+      'ReconnectingEnd',
+      'ReconnectingOptions',
+      'ReconnectingState',
+      'Refusal',
       'RejectOptions',
       'Rejection',
       'SchemaIssue',
@@ -68,6 +90,7 @@ const entries: Readonly<
       'ServeOptions',
       'Server',
       'ServerConn',
+      'ServerStats',
       'Session',
       'SlowPolicy',
       'StandardSchema',
@@ -151,12 +174,17 @@ const entries: Readonly<
       'WebSocketStreamOptions',
     ],
   },
+  'silverback/testing': {
+    values: ['FakeClock', 'pair'],
+    types: ['Pair', 'PairClient', 'PairOptions', 'PairServer', 'PairSide'],
+  },
 }
 
 /** Uses what was installed. */
 const program = `
 import { broadcast, type Conn, dial, prepare, type Server, serve } from 'silverback'
 import { defaultLimits, Protocol } from 'silverback/protocol'
+import { pair } from 'silverback/testing'
 import { CloseEvent, WebSocket, WebSocketError, type WebSocketEventMap, WebSocketStream } from 'silverback/websocket'
 
 export const server: Server = await serve({ port: 0 }, async (conn) => {
@@ -171,6 +199,9 @@ socket.onopen = () => socket.close(4000)
 const { code }: WebSocketEventMap['close'] = await new Promise((resolve) => socket.addEventListener('close', resolve))
 console.log(code, typeof CloseEvent, typeof WebSocketError, typeof WebSocketStream)
 await server.close()
+await using both = pair()
+both.client.send('to the other')
+console.log(await both.server.read())
 `
 
 describe('the packed package', { timeout: 120_000 }, () => {
@@ -238,8 +269,14 @@ describe('the packed package', { timeout: 120_000 }, () => {
     const manifest = JSON.parse(
       await readFile(join(project, 'node_modules/silverback/package.json'), 'utf8'),
     ) as Record<string, unknown>
-    for (const kind of ['dependencies', 'peerDependencies', 'optionalDependencies'])
-      assert.equal(manifest[kind], undefined, kind)
+    for (const kind of ['dependencies', 'optionalDependencies']) assert.equal(manifest[kind], undefined, kind)
+    // What only some need is theirs to install.
+    const { peerDependencies = {}, peerDependenciesMeta = {} } = manifest as {
+      peerDependencies?: Record<string, string>
+      peerDependenciesMeta?: Record<string, { optional?: boolean }>
+    }
+    for (const name of Object.keys(peerDependencies))
+      assert.equal(peerDependenciesMeta[name]?.optional, true, name)
   })
 
   for (const [entry, { values, types }] of Object.entries(entries)) {
@@ -260,7 +297,7 @@ describe('the packed package', { timeout: 120_000 }, () => {
     })
 
     test(`the declarations of '${entry}'`, async () => {
-      const file = `${entry === 'silverback' ? 'index' : entry.replace('silverback/', '')}.d.ts`
+      const file = `${entry === 'silverback' ? 'index' : entry.slice('silverback/'.length)}.d.ts`
       const declared = await readFile(join(project, 'node_modules/silverback/dist', file), 'utf8')
       const exported = [...declared.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
         .flatMap(([, list = '']) => list.split(','))
@@ -283,6 +320,7 @@ describe('the packed package', { timeout: 120_000 }, () => {
     const target = ['--target', 'es2023', '--lib', 'es2023,esnext.disposable', '--module', 'nodenext']
     // Without `skipLibCheck`: what was stripped as internal must not be missed by what remains.
     await run(process.execPath, [tsc, ...options, ...target, '--types', 'node', 'program.ts'])
-    assert.equal(await runNode('program.js'), 'hello 1 function 1048576\n4000 function function function\n')
+    const written = ['hello 1 function 1048576', '4000 function function function', 'to the other', '']
+    assert.deepEqual((await runNode('program.js')).split('\n'), written)
   })
 })

@@ -9,11 +9,11 @@ import { UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
 
 /** How to connect, and how the connection behaves. */
-export interface DialOptions extends ExtensionOptions {
+export interface DialOptions<Subprotocol extends string = string> extends ExtensionOptions {
   /** Further headers of the request, such as `authorization`; `host` may be set too. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** The subprotocols to offer, best first. Default: none. */
-  readonly subprotocols?: readonly string[] | undefined
+  /** The subprotocols to offer, best first; names that are written here are the type of `conn.subprotocol`. Default: none. */
+  readonly subprotocols?: readonly Subprotocol[] | undefined
   /** Limits that differ from `defaultLimits`. */
   readonly limits?: Partial<Limits> | undefined
   /** Milliseconds for the whole opening handshake, from the name look-up on; 0 = no limit. Default: the limit of that name, 10 s. */

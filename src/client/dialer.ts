@@ -26,19 +26,22 @@ import { requestUpgrade } from './request-upgrade.ts'
  * console.log(await conn.read()) // hi
  * ```
  */
-export class Dialer {
-  readonly #options: DialOptions
+export class Dialer<Subprotocol extends string = string> {
+  readonly #options: DialOptions<Subprotocol>
 
   /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
-  constructor(options: DialOptions = {}) {
+  constructor(options: DialOptions<Subprotocol> = {}) {
     resolveDialOptions(options)
     this.#options = options
   }
 
   /** As {@link dial}; options given here, unless `undefined`, come before the dialer's own. */
-  dial(url: string | URL, options: DialOptions = {}): Promise<Conn> {
+  dial<Offered extends string = Subprotocol>(
+    url: string | URL,
+    options: DialOptions<Offered> = {},
+  ): Promise<Conn<Offered>> {
     const given = Object.entries(options).filter(([, value]) => value !== undefined)
-    return dial(url, { ...this.#options, ...Object.fromEntries(given) })
+    return dial<string>(url, { ...this.#options, ...Object.fromEntries(given) }) as Promise<Conn<Offered>>
   }
 }
 
@@ -60,7 +63,10 @@ export class Dialer {
  * console.log(conn.subprotocol, await conn.read()) // news.v2 hi
  * ```
  */
-export async function dial(url: string | URL, options: DialOptions = {}): Promise<Conn> {
+export async function dial<Subprotocol extends string = string>(
+  url: string | URL,
+  options: DialOptions<Subprotocol> = {},
+): Promise<Conn<Subprotocol>> {
   const resolved = resolveDialOptions(options)
   const target = checkUrl(url)
   const offer: ClientOffer = {
@@ -82,7 +88,8 @@ export async function dial(url: string | URL, options: DialOptions = {}): Promis
     socket.destroy()
     throw new HandshakeError(decision.code, decision.message, { status, headers })
   }
-  return open(response, socket, head, decision, resolved)
+  // `verifyResponse` has seen to it that the chosen one was offered.
+  return open(response, socket, head, decision, resolved) as Conn<Subprotocol>
 }
 
 function open(

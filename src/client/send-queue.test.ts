@@ -1,184 +1,141 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { TestLink, turn } from '../../test/support/test-link.ts'
-import { until } from '../../test/support/until.ts'
-import { SendQueue } from './send-queue.ts'
+import fc from 'fast-check'
+import { UsageError } from '../session/errors.ts'
+import { prepare } from '../session/prepared.ts'
+import { checkOutboxOptions, type OutboxOptions, type OverflowPolicy, SendQueue } from './send-queue.ts'
 
-const hex = (text: string): string => Buffer.from(text).toString('hex')
-
-/** A queue, and the connection below it; failures are counted. */
-function setUp() {
-  const peer = new TestLink({ role: 'client', limits: { maxSendBuffer: 2 ** 40 } })
-  const failures = { count: 0 }
-  const queue = new SendQueue(peer.conn, () => failures.count++)
-  const text = (message: string): void => queue.send(message, Buffer.byteLength(message))
-  const bytes = (message: Uint8Array): void => queue.send(message, message.length)
-  const blob = (message: Blob): void => queue.send(message, message.size)
-  return { peer, queue, failures, text, bytes, blob }
+function setUp(options: OutboxOptions = {}): { queue: SendQueue; dropped: string[] } {
+  const dropped: string[] = []
+  const queue = new SendQueue(options, ({ data }, reason) => dropped.push(`${String(data)} ${reason}`))
+  return { queue, dropped }
 }
 
-/** A Blob whose bytes are there when the test says so. */
-class SlowBlob extends Blob {
-  release: (() => void) | undefined
-  fail: ((error: Error) => void) | undefined
+function fill(queue: SendQueue, ...texts: string[]): boolean[] {
+  return texts.map((data) => queue.add({ data, type: undefined }))
+}
 
-  override arrayBuffer(): Promise<ArrayBuffer> {
-    const bytes = super.arrayBuffer()
-    return new Promise((resolve, reject) => {
-      this.release = () => resolve(bytes)
-      this.fail = reject
+function rest(queue: SendQueue): unknown[] {
+  return Array.from({ length: queue.length }, () => queue.take()?.data)
+}
+
+describe('SendQueue', () => {
+  it('gives back what it took, in order, and counts it in bytes', () => {
+    const { queue } = setUp()
+    const news = prepare('news')
+    queue.add({ data: 'é', type: undefined })
+    queue.add({ data: new Uint8Array(3), type: 'text' })
+    queue.add({ data: news, type: undefined })
+    assert.deepEqual([queue.length, queue.bytes], [3, 2 + 3 + 4])
+    assert.deepEqual(queue.take(), { data: 'é', type: undefined })
+    assert.deepEqual(queue.take(), { data: Buffer.alloc(3), type: 'text' })
+    assert.equal(queue.take()?.data, news)
+    assert.deepEqual([queue.take(), queue.length, queue.bytes], [undefined, 0, 0])
+  })
+
+  it('copies bytes: they stay those of the caller', () => {
+    const { queue } = setUp()
+    const data = new Uint8Array([1, 2])
+    queue.add({ data, type: undefined })
+    data.fill(9)
+    assert.deepEqual(queue.take()?.data, Buffer.from([1, 2]))
+  })
+
+  it('rejects what is too much, by number or by bytes, and reports nothing', () => {
+    const byNumber = setUp({ maxMessages: 2 })
+    assert.deepEqual(fill(byNumber.queue, 'a', 'b', 'c'), [true, true, false])
+    const byBytes = setUp({ maxBytes: 5 })
+    assert.deepEqual(fill(byBytes.queue, 'aaa', 'bbb', 'cc', ''), [true, false, true, true])
+    assert.deepEqual([byNumber.dropped, byBytes.dropped], [[], []])
+  })
+
+  it('drops the newest', () => {
+    const { queue, dropped } = setUp({ maxMessages: 2, overflow: 'dropNewest' })
+    assert.deepEqual(fill(queue, 'a', 'b', 'c'), [true, true, false])
+    assert.deepEqual([rest(queue), dropped], [['a', 'b'], ['c overflow']])
+  })
+
+  it('drops the oldest, as many as it takes, but none for what will never fit', () => {
+    const { queue, dropped } = setUp({ maxMessages: 3, maxBytes: 4, overflow: 'dropOldest' })
+    assert.deepEqual(fill(queue, 'a', 'b', 'c', 'd', 'eee', 'fffff'), [true, true, true, true, true, false])
+    assert.deepEqual(dropped, ['a overflow', 'b overflow', 'c overflow', 'fffff overflow'])
+    assert.deepEqual(rest(queue), ['d', 'eee'])
+  })
+
+  it('keeps nothing where that is wanted', () => {
+    for (const options of [{ maxMessages: 0 }, { maxBytes: 0 }])
+      assert.deepEqual(fill(setUp(options).queue, 'a'), [false])
+    assert.deepEqual(fill(setUp({ maxMessages: 0, overflow: 'dropOldest' }).queue, ''), [false])
+  })
+
+  it('reports what is left at the end', () => {
+    const { queue, dropped } = setUp()
+    fill(queue, 'a', 'b')
+    queue.clear()
+    queue.clear()
+    assert.deepEqual([dropped, queue.length, queue.bytes], [['a closed', 'b closed'], 0, 0])
+  })
+
+  it('has options that are checked', () => {
+    assert.deepEqual(checkOutboxOptions({}), {
+      maxMessages: 1_000,
+      maxBytes: 1_048_576,
+      overflow: 'reject',
     })
-  }
-}
-
-describe('the queue of messages', () => {
-  it('passes on what need not wait, at once', async () => {
-    const { peer, queue, text, bytes } = setUp()
-    const changing = new Uint8Array([1, 2])
-    text('é')
-    bytes(changing)
-    changing.fill(9)
-    assert.equal(queue.bufferedAmount, 4)
-    await turn()
-    assert.deepEqual(peer.sent(), [`text ${hex('é')}`, 'binary 0102'])
-    assert.equal(queue.bufferedAmount, 0)
-    peer.conn.terminate()
-  })
-
-  it('keeps the order behind a Blob, and copies what waits', async () => {
-    const { peer, queue, text, bytes, blob } = setUp()
-    const slow = new SlowBlob(['slow'])
-    const changing = new Uint8Array([1, 2])
-    text('first')
-    blob(slow)
-    text('second')
-    bytes(changing)
-    blob(new Blob(['quick']))
-    text('last')
-    changing.fill(9)
-    queue.close({ code: 4000, reason: 'end' })
-    await turn()
-    assert.deepEqual(peer.sent(), [`text ${hex('first')}`])
-    assert.equal(queue.bufferedAmount, 4 + 6 + 2 + 5 + 4)
-    slow.release?.()
-    await until(() => peer.conn.state === 'closing', 'the Close frame')
-    await turn()
-    const sent = [`text ${hex('first')}`, `binary ${hex('slow')}`, `text ${hex('second')}`, 'binary 0102']
-    assert.deepEqual(peer.sent(), [
-      ...sent,
-      `binary ${hex('quick')}`,
-      `text ${hex('last')}`,
-      'close 4000 "end"',
-    ])
-    assert.equal(queue.bufferedAmount, 0)
-    peer.conn.terminate()
-  })
-
-  it('needs no Blob to close in order', async () => {
-    const { peer, queue, text } = setUp()
-    text('x')
-    queue.close({ code: 1005, reason: '' })
-    await turn()
-    assert.deepEqual(peer.sent(), ['text 78', 'close 1005 ""'])
-    peer.conn.terminate()
-  })
-
-  it('drops the connection for a Blob that cannot be read', async () => {
-    const { peer, queue, failures, text, blob } = setUp()
-    const slow = new SlowBlob(['gone'])
-    blob(slow)
-    text('behind')
-    slow.fail?.(new DOMException('changed', 'NotReadableError'))
-    await peer.conn.closed
-    queue.end()
-    assert.equal(failures.count, 1)
-    assert.deepEqual(peer.sent(), [])
-    assert.equal(queue.bufferedAmount, 10)
-  })
-
-  it('drops the connection for a message for which there is no memory', async () => {
-    const { peer, queue, failures, text } = setUp()
-    peer.conn.send = () => {
-      throw new RangeError('out of memory')
+    for (const [options, message] of [
+      [{ maxMessages: -1 }, /^outbox\.maxMessages must be an integer from 0 on, not -1$/],
+      [{ maxBytes: Number.POSITIVE_INFINITY }, /^outbox\.maxBytes must be/],
+      [{ overflow: 'drop' as OverflowPolicy }, /^outbox\.overflow must be .* not drop$/],
+    ] as const) {
+      assert.throws(
+        () => checkOutboxOptions(options),
+        (error) =>
+          error instanceof UsageError &&
+          error.code === 'ERR_WS_INVALID_OPTION' &&
+          message.test(error.message),
+      )
     }
-    text('much')
-    assert.equal(failures.count, 1)
-    await peer.conn.closed
-    queue.end()
-    assert.equal(queue.bufferedAmount, 4)
   })
 
-  it('sends nothing of a Blob that comes too late', async () => {
-    const { peer, queue, text, blob } = setUp()
-    const slow = new SlowBlob(['late'])
-    blob(slow)
-    peer.conn.terminate()
-    await peer.conn.closed
-    queue.end()
-    slow.release?.()
-    await turn()
-    text('x')
-    assert.equal(queue.bufferedAmount, 5)
-    assert.deepEqual(peer.sent(), [])
-  })
-})
-
-describe('bufferedAmount', () => {
-  it('goes down as messages leave, not all at once', async () => {
-    const { peer, queue, text } = setUp()
-    peer.stream.hold()
-    // Two writes of 256 KiB at the most, held one by one.
-    for (let i = 0; i < 20; i++) text('x'.repeat(20_000))
-    assert.equal(queue.bufferedAmount, 400_000)
-    await turn()
-    assert.equal(queue.bufferedAmount, 400_000)
-    peer.stream.release(true)
-    await turn()
-    const rest = queue.bufferedAmount
-    assert.ok(rest > 100_000 && rest < 200_000, `${rest}`)
-    peer.stream.release()
-    await turn()
-    assert.equal(queue.bufferedAmount, 0)
-    peer.conn.terminate()
-  })
-
-  it('counts a long message until it has left whole', async () => {
-    const { peer, queue, text } = setUp()
-    peer.stream.hold()
-    text('x'.repeat(700_000))
-    for (let step = 0; step < 2; step++) {
-      await turn()
-      assert.equal(queue.bufferedAmount, 700_000)
-      peer.stream.release(true)
-    }
-    await turn()
-    peer.stream.release()
-    await turn()
-    assert.equal(queue.bufferedAmount, 0)
-    peer.conn.terminate()
-  })
-
-  it('is right for many small messages', async () => {
-    const { peer, queue, text } = setUp()
-    peer.stream.hold()
-    for (let i = 0; i < 10_000; i++) text('abc')
-    assert.equal(queue.bufferedAmount, 30_000)
-    peer.stream.release()
-    await until(() => queue.bufferedAmount === 0, 'the messages to leave')
-    peer.conn.terminate()
-  })
-
-  it('stays what it is when the connection ends', async () => {
-    const { peer, queue, text } = setUp()
-    text('sent')
-    await turn()
-    peer.stream.hold()
-    text('x'.repeat(600_000))
-    text('y'.repeat(50_000))
-    await turn()
-    peer.conn.terminate()
-    await peer.conn.closed
-    queue.end()
-    assert.equal(queue.bufferedAmount, 650_000)
+  it('does as a plain list does, by every policy: each message ends in one place, in order, within bounds', () => {
+    const step = fc.oneof(
+      { weight: 3, arbitrary: fc.nat(12) },
+      { weight: 2, arbitrary: fc.constant('take' as const) },
+    )
+    const setting = fc.record({
+      maxMessages: fc.nat(6),
+      maxBytes: fc.nat(30),
+      overflow: fc.constantFrom<OverflowPolicy>('reject', 'dropOldest', 'dropNewest'),
+    })
+    fc.assert(
+      fc.property(setting, fc.array(step, { maxLength: 60 }), (options, steps) => {
+        const { maxMessages, maxBytes, overflow } = options
+        const dropped: string[] = []
+        const queue = new SendQueue(options, ({ data }) => dropped.push(data as string))
+        let model: string[] = []
+        const modelDropped: string[] = []
+        const bytes = (): number => model.join('').length
+        for (const [number, what] of steps.entries()) {
+          if (what === 'take') {
+            assert.equal(queue.take()?.data, model.shift())
+            continue
+          }
+          const text = String.fromCharCode(97 + (number % 26)).repeat(what)
+          const fits = what <= maxBytes && maxMessages > 0
+          if (overflow === 'dropOldest' && fits) {
+            while (model.length >= maxMessages || bytes() + what > maxBytes)
+              modelDropped.push(model.shift() as string)
+          }
+          const taken = fits && model.length < maxMessages && bytes() + what <= maxBytes
+          if (taken) model = [...model, text]
+          else if (overflow !== 'reject') modelDropped.push(text)
+          assert.equal(queue.add({ data: text, type: undefined }), taken)
+          assert.deepEqual([queue.length, queue.bytes], [model.length, bytes()])
+          assert.ok(queue.length <= maxMessages && queue.bytes <= maxBytes)
+        }
+        assert.deepEqual([dropped, rest(queue)], [modelDropped, model])
+      }),
+      { numRuns: 500 },
+    )
   })
 })

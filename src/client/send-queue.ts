@@ -1,122 +1,123 @@
-import type { Conn } from '../conn/conn.ts'
-import type { CloseStatus } from './close-status.ts'
-import { closeWhenSent } from './close-when-sent.ts'
+import { UsageError } from '../session/errors.ts'
+import type { MessageType } from '../session/message.ts'
+import { Prepared } from '../session/prepared.ts'
 
-/** Messages that leave one behind the other are counted as one up to this many bytes. */
-const BATCH = 16 * 1024
+/** What becomes of a message for which a full queue has no room. */
+export type OverflowPolicy = 'reject' | 'dropOldest' | 'dropNewest'
 
-/** Messages given to the connection: `size` bytes of payload, the last of them before `end` in all that is sent. */
-interface Batch {
-  end: number
-  size: number
+/** Bounds on messages that wait for a connection. */
+export interface OutboxOptions {
+  /** Messages that are kept. Default 1,000. */
+  readonly maxMessages?: number | undefined
+  /** Bytes of payload that are kept. Default 1 MiB. */
+  readonly maxBytes?: number | undefined
+  /**
+   * When there is no room: `reject` does not take the new message, which stays the caller's; `dropNewest` drops it, and
+   * `dropOldest` the oldest until there is room, and both report that. Default `reject`.
+   */
+  readonly overflow?: OverflowPolicy | undefined
 }
 
-/** What waits behind a Blob that is being read. */
-type Waiting = string | Uint8Array | Blob
+/** Why a message will not be sent: no room, still waiting at the end of all, or an extension threw when encoding it. */
+export type DropReason = 'overflow' | 'closed' | 'failed'
 
-/** The messages that a `WebSocket` sends, in order though Blobs are read in their own time, and counted until they have left. */
+/** A message as it will be sent. */
+export interface QueuedMessage {
+  readonly data: string | Uint8Array | Prepared
+  readonly type: MessageType | undefined
+}
+
+/** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
+export function checkOutboxOptions(options: OutboxOptions): Required<{
+  [Name in keyof OutboxOptions]: NonNullable<OutboxOptions[Name]>
+}> {
+  const { maxMessages = 1_000, maxBytes = 1024 * 1024, overflow = 'reject' } = options
+  for (const [name, value] of Object.entries({ maxMessages, maxBytes })) {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw invalid(`outbox.${name} must be an integer from 0 on, not ${String(value)}`)
+  }
+  if (overflow !== 'reject' && overflow !== 'dropOldest' && overflow !== 'dropNewest')
+    throw invalid(`outbox.overflow must be 'reject', 'dropOldest' or 'dropNewest', not ${String(overflow)}`)
+  return { maxMessages, maxBytes, overflow }
+}
+
+/** Messages that wait for a connection, first in, first out, never more than the bounds allow. */
 export class SendQueue {
-  readonly #conn: Conn
-  readonly #onFailed: () => void
-  /** The first is being read. */
-  #waiting: Waiting[] = []
-  #waitingSize = 0
-  #batches: Batch[] = []
-  #batchesSize = 0
-  #closing: CloseStatus | undefined
-  #ended = false
+  readonly #maxMessages: number
+  readonly #maxBytes: number
+  readonly #overflow: OverflowPolicy
+  readonly #onDrop: (message: QueuedMessage, reason: DropReason) => void
+  #messages: { readonly message: QueuedMessage; readonly size: number }[] = []
+  /** Where the first one stands: those before it are gone. */
+  #first = 0
+  #bytes = 0
 
-  /** @param onFailed - a message could not be sent: the connection is being dropped */
-  constructor(conn: Conn, onFailed: () => void) {
-    this.#conn = conn
-    this.#onFailed = onFailed
+  constructor(options: OutboxOptions, onDrop: (message: QueuedMessage, reason: DropReason) => void) {
+    const { maxMessages, maxBytes, overflow } = checkOutboxOptions(options)
+    this.#maxMessages = maxMessages
+    this.#maxBytes = maxBytes
+    this.#overflow = overflow
+    this.#onDrop = onDrop
   }
 
-  /** Bytes of payload that have not left. It gets smaller between two turns only, as bytes leave then. */
-  get bufferedAmount(): number {
-    this.#forgetSent()
-    return this.#waitingSize + this.#batchesSize
+  /** Messages that wait. */
+  get length(): number {
+    return this.#messages.length - this.#first
   }
 
-  /** Bytes may be changed, or their buffer transferred, as soon as this returns. */
-  send(data: Waiting, size: number): void {
-    if (this.#waiting.length === 0 && !(data instanceof Blob)) return this.#pass(data, size)
-    this.#waitingSize += size
-    this.#waiting.push(data instanceof Uint8Array ? new Uint8Array(data) : data)
-    if (this.#waiting.length === 1) void this.#readBlobs()
+  /** Bytes of their payloads. */
+  get bytes(): number {
+    return this.#bytes
   }
 
-  /** Closes behind all that was sent. */
-  close(status: CloseStatus): void {
-    if (this.#waiting.length > 0) this.#closing = status
-    else void closeWhenSent(this.#conn, status)
-  }
-
-  /** The connection has ended: what has not left never will, and still counts. */
-  end(): void {
-    this.#forgetSent()
-    this.#ended = true
-  }
-
-  async #readBlobs(): Promise<void> {
-    for (let data = this.#waiting[0]; data !== undefined; data = this.#waiting[0]) {
-      const message = data instanceof Blob ? await readBlob(data) : data
-      if (this.#ended) return
-      if (message === undefined) return this.#fail()
-      this.#waiting.shift()
-      const size = sizeOf(message)
-      this.#waitingSize -= size
-      this.#pass(message, size)
+  /** Takes a message in, by the overflow policy; whether it was. Bytes are copied, as they stay the caller's. */
+  add({ data, type }: QueuedMessage): boolean {
+    const size = sizeOf(data)
+    if (!this.#makeRoom(size)) {
+      if (this.#overflow !== 'reject') this.#onDrop({ data, type }, 'overflow')
+      return false
     }
-    if (this.#closing !== undefined) void closeWhenSent(this.#conn, this.#closing)
+    const kept = data instanceof Uint8Array ? Buffer.from(data) : data
+    this.#messages.push({ message: { data: kept, type }, size })
+    this.#bytes += size
+    return true
   }
 
-  #pass(data: string | Uint8Array, size: number): void {
-    const conn = this.#conn
-    this.#forgetSent()
-    this.#batchesSize += size
-    try {
-      conn.send(data)
-    } catch {
-      // There is no memory for it.
-      return this.#fail()
+  /** Takes the first message out. */
+  take(): QueuedMessage | undefined {
+    const first = this.#messages[this.#first]
+    if (first === undefined) return undefined
+    this.#first++
+    this.#bytes -= first.size
+    // Not at each message, or a long queue would be moved as often as it is long.
+    if (this.#first * 2 >= this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#first)
+      this.#first = 0
     }
-    const end = conn.stats.bytesSent
-    const last = this.#batches.at(-1)
-    if (last === undefined || last.size >= BATCH) this.#batches.push({ end, size })
-    else {
-      last.end = end
-      last.size += size
-    }
+    return first.message
   }
 
-  #forgetSent(): void {
-    if (this.#ended || this.#batches.length === 0) return
-    const left = this.#conn.stats.bytesSent - this.#conn.bufferedAmount
-    let gone = 0
-    for (const { end, size } of this.#batches) {
-      if (end > left) break
-      this.#batchesSize -= size
-      gone++
-    }
-    if (gone > 0) this.#batches.splice(0, gone)
+  /** Drops and reports all that is left. */
+  clear(): void {
+    for (let message = this.take(); message !== undefined; message = this.take())
+      this.#onDrop(message, 'closed')
   }
 
-  #fail(): void {
-    this.#onFailed()
-    this.#conn.terminate()
+  #makeRoom(size: number): boolean {
+    // Not at the cost of the others, when it will not fit all the same.
+    if (size > this.#maxBytes || this.#maxMessages === 0) return false
+    const full = (): boolean => this.length >= this.#maxMessages || this.#bytes + size > this.#maxBytes
+    if (this.#overflow !== 'dropOldest') return !full()
+    while (full()) this.#onDrop(this.take() as QueuedMessage, 'overflow')
+    return true
   }
 }
 
-/** `undefined` when it cannot be read, such as a file that has changed. */
-async function readBlob(blob: Blob): Promise<Uint8Array | undefined> {
-  try {
-    return new Uint8Array(await blob.arrayBuffer())
-  } catch {
-    return undefined
-  }
+function sizeOf(data: QueuedMessage['data']): number {
+  if (typeof data === 'string') return Buffer.byteLength(data, 'utf8')
+  return data instanceof Prepared ? data.byteLength : data.length
 }
 
-function sizeOf(message: string | Uint8Array): number {
-  return typeof message === 'string' ? Buffer.byteLength(message, 'utf8') : message.length
+function invalid(message: string): UsageError {
+  return new UsageError('ERR_WS_INVALID_OPTION', message)
 }

@@ -7,7 +7,6 @@ import { CloseEvent } from './close-event.ts'
 import { checkCloseStatus } from './close-status.ts'
 import { defineEventHandlers, EventHandlers } from './event-handlers.ts'
 import { toArrayBuffer, toMessageData } from './message-data.ts'
-import { SendQueue } from './send-queue.ts'
 import {
   defineConstants,
   expose,
@@ -20,6 +19,7 @@ import {
   toUsvString,
 } from './web-idl.ts'
 import { openWebSocket } from './websocket-handshake.ts'
+import { WebSocketSendQueue } from './websocket-send-queue.ts'
 import { checkWebSocketProtocols, parseWebSocketUrl } from './websocket-url.ts'
 
 /** How a {@link WebSocket} gives binary messages to its listeners. */
@@ -145,7 +145,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   #protocol = ''
   #extensions = ''
   #conn: Conn | undefined
-  #queue: SendQueue | undefined
+  #queue: WebSocketSendQueue | undefined
   /** Bytes given to `send` when it was too late. */
   #unsendable = 0
   /** All messages that have come were delivered, in earlier tasks. */
@@ -243,7 +243,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
       return this.#closed(undefined)
     }
     this.#conn = conn
-    this.#queue = new SendQueue(conn, () => {
+    this.#queue = new WebSocketSendQueue(conn, () => {
       this.#full = true
     })
     this.#readyState = OPEN

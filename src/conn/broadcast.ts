@@ -16,6 +16,7 @@ export interface BroadcastOptions {
 
 /** How many sessions a broadcast reached; those that are closing count for neither. */
 export interface BroadcastResult {
+  /** Sessions that were open and not left out; `send` was called on each. */
   readonly sent: number
   /** Sessions left out because they are slow. */
   readonly skipped: number

@@ -14,10 +14,10 @@ import { messageIterator } from './message-iterator.ts'
 import { silent } from './silent.ts'
 
 /** What the opening handshake settled about a connection. */
-export interface ConnDetails {
+export interface ConnDetails<Subprotocol extends string = string> {
   readonly request?: IncomingMessage | undefined
   readonly response?: IncomingMessage | undefined
-  readonly subprotocol: string
+  readonly subprotocol: Subprotocol | ''
   readonly extensions: string
   readonly remoteAddress: string | undefined
 }
@@ -41,13 +41,16 @@ export interface ConnDetails {
  * console.log(await conn.read()) // hello
  * ```
  */
-export class Conn implements Session, AsyncDisposable {
+export class Conn<Subprotocol extends string = string> implements Session, AsyncDisposable {
   /** The HTTP request that opened it; `undefined` on a client. */
   readonly request: IncomingMessage | undefined
   /** The server's answer, with status 101; `undefined` on a server. */
   readonly response: IncomingMessage | undefined
-  /** The negotiated subprotocol (RFC 6455 section 1.9); empty when there is none. */
-  readonly subprotocol: string
+  /**
+   * The negotiated subprotocol (RFC 6455 section 1.9); empty when there is none. Its type is that of the names that
+   * `subprotocols` lists, where they are written there.
+   */
+  readonly subprotocol: Subprotocol | ''
   /** The negotiated extensions as the header says them (RFC 6455 section 9.1); empty when there are none. */
   readonly extensions: string
   /** The peer's IP address. Behind a proxy that is the proxy's. */
@@ -56,13 +59,18 @@ export class Conn implements Session, AsyncDisposable {
   #id: string | undefined
 
   /** @internal */
-  constructor(link: Link, details: ConnDetails) {
+  constructor(link: Link, details: ConnDetails<Subprotocol>) {
     this.#link = link
     this.request = details.request
     this.response = details.response
     this.subprotocol = details.subprotocol
     this.extensions = details.extensions
     this.remoteAddress = details.remoteAddress
+  }
+
+  /** Has iterating end quietly, however this ends: whoever made the connection judges its end. @internal */
+  endQuietly(): void {
+    this.#link.quietEnd = true
   }
 
   /** A random UUID. */
@@ -328,7 +336,8 @@ export class Conn implements Session, AsyncDisposable {
   }
 }
 
-function stringify(value: unknown): string {
+/** A value as the text of a JSON message. @internal */
+export function stringify(value: unknown): string {
   let text: string | undefined
   try {
     text = JSON.stringify(value)

@@ -51,6 +51,8 @@ const PONG_MARK = 16 * 1024
 export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry, Flushable {
   readonly inbox: Inbox
   readonly limits: Limits
+  /** Iterating ends quietly, however the connection ended: somebody else judges that. */
+  quietEnd = false
 
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined

@@ -57,6 +57,16 @@ describe('messageIterator', () => {
     })
   }
 
+  it('ends quietly after any end where somebody else judges that', async () => {
+    const { peer, iterator } = setUp('client')
+    peer.conn.endQuietly()
+    await peer.receiveTexts('last')
+    await closeByPeer(peer, '03f3')
+    assert.equal((await iterator.next()).value, 'last')
+    assert.deepEqual(await iterator.next(), { done: true, value: undefined })
+    await assert.rejects(peer.conn.read(), CloseError)
+  })
+
   it('ends quietly after our own close, and our own terminate', async () => {
     for (const end of ['close', 'terminate'] as const) {
       const { peer, iterator } = setUp()

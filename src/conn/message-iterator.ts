@@ -16,7 +16,7 @@ export function messageIterator<T>(
 ): AsyncIterator<T, undefined> {
   const settle = (message: Message | undefined): IteratorResult<T, undefined> => {
     if (message !== undefined) return { done: false, value: pick(message) }
-    if (endsQuietly(link.closeInfo as CloseInfo)) return { done: true, value: undefined }
+    if (link.quietEnd || endsQuietly(link.closeInfo as CloseInfo)) return { done: true, value: undefined }
     throw link.closeError
   }
   return {

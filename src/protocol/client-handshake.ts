@@ -16,17 +16,21 @@ export interface ClientOffer {
   readonly key: string
   /** Subprotocols, best first. */
   readonly subprotocols: readonly string[]
+  /** Extensions, best first. */
   readonly extensions: readonly ExtensionFactory[]
 }
 
 /** What a client has to know of the server's answer. */
 export interface HandshakeResponse {
+  /** The HTTP status. */
   readonly status: number
+  /** The headers, by lower-case name. */
   readonly headers: HandshakeHeaders
 }
 
 /** The connection may begin. */
 export interface ClientAcceptance {
+  /** Tells it from a refusal. */
   readonly ok: true
   /** The subprotocol that the server chose, `''` for none. */
   readonly subprotocol: string
@@ -38,8 +42,11 @@ export interface ClientAcceptance {
 
 /** The answer is not one to go on with: the client has to drop the connection. */
 export interface ClientRefusal {
+  /** Tells it from an acceptance. */
   readonly ok: false
+  /** Which check failed. */
   readonly code: CodeOf<'HandshakeError'>
+  /** The same in words. */
   readonly message: string
 }
 

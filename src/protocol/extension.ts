@@ -47,13 +47,19 @@ export interface Extension {
  * `Upgrader` or `dial` as one of `extensions`.
  */
 export interface ExtensionFactory {
+  /** The registered name, as in the header: a token. */
   readonly name: string
   /** Client: the parameters to offer, best first. */
   offers(): readonly ExtensionParams[]
   /** Client: the extension as the server answered; `undefined` when the answer is not acceptable. */
   accept(params: ExtensionParams): Extension | undefined
   /** Server: takes one of the offers, in the client's order; `undefined` to decline them all. */
-  negotiate(
-    offers: readonly ExtensionParams[],
-  ): { readonly params: ExtensionParams; readonly extension: Extension } | undefined
+  negotiate(offers: readonly ExtensionParams[]):
+    | {
+        /** What the answer says of it. */
+        readonly params: ExtensionParams
+        /** What the connection uses. */
+        readonly extension: Extension
+      }
+    | undefined
 }

@@ -8,13 +8,21 @@ export type FaultCode = CodeOf<'ProtocolError'> | 'ERR_WS_FRAME_TOO_LARGE' | 'ER
  * Why a connection failed. Made once, when it fails: the engine never throws on what a peer sends.
  */
 export interface Fault {
+  /** What is wrong: the code of the error that users get. */
   readonly code: FaultCode
   /** The code of the Close frame that tells the peer. */
   readonly closeCode: number
   /** ASCII, short enough for the reason of a Close frame. */
   readonly message: string
-  /** For a limit: its name in `limits`, what was asked for, and what is allowed. */
-  readonly limit?: { readonly limit: string; readonly actual: number; readonly max: number }
+  /** For a limit. */
+  readonly limit?: {
+    /** Its name in `limits`. */
+    readonly limit: string
+    /** What was asked for. */
+    readonly actual: number
+    /** What is allowed. */
+    readonly max: number
+  }
   /** What an extension of the application threw. */
   readonly cause?: unknown
 }

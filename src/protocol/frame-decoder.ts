@@ -21,7 +21,9 @@ export interface FrameSink {
 export interface FrameDecoderOptions {
   /** Whether frames must be masked (a server receives) or must not be (a client receives). */
   readonly masked: boolean
+  /** The longest payload of a frame, in bytes. */
   readonly maxFrameSize: number
+  /** The most that the fragments of a message may announce together, in bytes. */
   readonly maxMessageSize: number
   /** The reserved bits that negotiated extensions own. */
   readonly rsv: number
@@ -62,6 +64,7 @@ export class FrameDecoder {
   #stash: Buffer | undefined
   #stashed = 0
 
+  /** For one direction of one connection. */
   constructor(sink: FrameSink, options: FrameDecoderOptions) {
     this.#sink = sink
     this.#masked = options.masked

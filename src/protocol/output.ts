@@ -41,6 +41,7 @@ export class Output {
   /** The source's slab that holds the first of these bytes, or of those last taken. */
   #borrowed: Buffer | undefined
 
+  /** Empty, with memory from `source`. */
   constructor(source: SlabSource = heapSlabs) {
     this.#source = source
   }

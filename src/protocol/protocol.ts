@@ -37,8 +37,11 @@ export interface ProtocolHandler {
 
 /** How to make a {@link Protocol}. */
 export interface ProtocolOptions {
+  /** Which side this is. */
   readonly role: 'server' | 'client'
+  /** Whom it tells what came. */
   readonly handler: ProtocolHandler
+  /** The sizes among them; times are the owner's affair. */
   readonly limits: Limits
   /** Client only: a fresh unpredictable 32-bit masking key for each frame (RFC 6455 section 10.3). */
   readonly mask?: (() => number) | undefined
@@ -135,6 +138,7 @@ export class Protocol {
   /** The answer to the latest ping that could not be sent yet. */
   #pendingPong: Buffer | undefined
 
+  /** @throws UsageError `ERR_WS_INVALID_OPTION` for a client without `mask` */
   constructor(options: ProtocolOptions) {
     const { role, handler, limits, mask, extensions = [], slabs, holdEnd = false } = options
     if (role === 'client' && mask === undefined) {

@@ -17,9 +17,11 @@ export type { HandshakeHeaders } from './handshake-parts.ts'
 
 /** What a server has to know of an upgrade request. */
 export interface HandshakeRequest {
+  /** Such as `GET`. */
   readonly method: string
   /** Such as `1.1`. */
   readonly httpVersion: string
+  /** The headers, by lower-case name. */
   readonly headers: HandshakeHeaders
 }
 
@@ -38,6 +40,7 @@ export interface ServerHandshakeOptions {
 
 /** The connection may begin. */
 export interface ServerAcceptance {
+  /** Tells it from a refusal. */
   readonly accepted: true
   /** The headers of the 101 answer. */
   readonly headers: Record<string, string>
@@ -51,10 +54,13 @@ export interface ServerAcceptance {
 
 /** The request is to be answered with an HTTP error. */
 export interface ServerRefusal {
+  /** Tells it from an acceptance. */
   readonly accepted: false
   /** The HTTP status. */
   readonly status: number
+  /** Which check failed. */
   readonly code: CodeOf<'HandshakeError'>
+  /** The same in words. */
   readonly message: string
   /** Headers that the answer has to carry. */
   readonly headers: Record<string, string>

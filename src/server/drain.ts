@@ -29,15 +29,23 @@ export function checkDrain(
   return { code, reason, timeout }
 }
 
-/** Closes connections and waits for their ends; drops those that take too long. */
-export async function drain(connections: ReadonlySet<Conn>, options: DrainOptions): Promise<void> {
+/**
+ * Closes connections and waits for their ends; drops those that take too long.
+ *
+ * @param others - what is waited for beside, no longer than for the connections
+ */
+export async function drain(
+  connections: ReadonlySet<Conn>,
+  options: DrainOptions,
+  others: readonly Promise<void>[] = [],
+): Promise<void> {
   const { code, reason, timeout } = checkDrain(options)
   let timer: NodeJS.Timeout | undefined
   const expired = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, timeout)
   })
   const ended = Promise.all([...connections].map((conn) => conn.close(code, reason)))
-  await Promise.race([ended, expired])
+  await Promise.race([Promise.all([ended, ...others]), expired])
   clearTimeout(timer)
   for (const conn of connections) conn.terminate()
   await ended

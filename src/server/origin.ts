@@ -144,7 +144,9 @@ function matches({ scheme, host, port }: ParsedOrigin, wildcard: Wildcard): bool
 }
 
 /**
- * A check that lets in pages of the given origins, and requests without an `Origin` header. A pattern is
+ * A check that lets in pages of the given origins, and requests without an `Origin` header.
+ *
+ * A pattern is
  *
  * - an origin, `https://example.com` or `http://localhost:3000`: scheme, host and port have to be the same
  *   (a missing port is the scheme's own; case does not matter);

@@ -21,8 +21,9 @@ const LINGER = 2_000
 const framing = new Set(['connection', 'content-length', 'transfer-encoding'])
 
 /**
- * Answers an upgrade request with an HTTP response other than 101, and ends the connection: for checks of your own
- * before the handshake, such as authentication. Nothing is written on a connection that has ended or been answered.
+ * Answers an upgrade request with an HTTP response other than 101, and ends the connection: for `'upgrade'` listeners
+ * of your own. (The option `authorize` is for authentication, and has `refuse`.) Nothing is written on a connection
+ * that has ended or been answered.
  *
  * @param status - 300 to 599
  * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header name that is none, or a body that is no text
@@ -42,17 +43,9 @@ const framing = new Set(['connection', 'content-length', 'transfer-encoding'])
  * ```
  */
 export function reject(socket: Duplex, status: number, options: RejectOptions = {}): void {
+  checkAnswer(status, options)
   const name = STATUS_CODES[status]
-  if (!Number.isInteger(status) || status < 300 || status > 599) {
-    throw new UsageError(
-      'ERR_WS_INVALID_ARGUMENT',
-      `a refusal has a status from 300 to 599, not ${String(status)}`,
-    )
-  }
   const body = options.body ?? `${name ?? status}\n`
-  if (typeof body !== 'string') {
-    throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the body of a refusal is a string, not ${typeof body}`)
-  }
   // By lower-case name: of two that differ in case only, the later replaces the earlier.
   const fields = new Map([['content-type', ['Content-Type', 'text/plain; charset=utf-8']]])
   for (const [header, value] of Object.entries(options.headers ?? {})) {
@@ -75,6 +68,23 @@ export function reject(socket: Duplex, status: number, options: RejectOptions = 
 }
 
 /**
+ * Whether a refusal can be written so.
+ *
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming what is wrong
+ */
+export function checkAnswer(status: number, { headers = {}, body = '' }: RejectOptions): void {
+  if (!Number.isInteger(status) || status < 300 || status > 599)
+    throw wrong(`a refusal has a status from 300 to 599, not ${String(status)}`)
+  if (typeof body !== 'string') throw wrong(`the body of a refusal is a string, not ${typeof body}`)
+  // A `Headers` or a `Map` has no properties of its own: it would go unnoticed that nothing is sent.
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
+    throw wrong('the headers of a refusal are an object of names and values')
+  for (const name of Object.keys(headers)) {
+    if (!isToken(name)) throw wrong(`${JSON.stringify(name)} is not a header name`)
+  }
+}
+
+/**
  * Header lines, each with its line end. Control characters in values become spaces, so that no value can begin a
  * line of its own.
  *
@@ -83,8 +93,7 @@ export function reject(socket: Duplex, status: number, options: RejectOptions = 
 export function formatHeaders(headers: Readonly<Record<string, string>>): string {
   let text = ''
   for (const [name, value] of Object.entries(headers)) {
-    if (!isToken(name))
-      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `${JSON.stringify(name)} is not a header name`)
+    if (!isToken(name)) throw wrong(`${JSON.stringify(name)} is not a header name`)
     text += `${name}: ${oneLine(String(value))}\r\n`
   }
   return text
@@ -94,6 +103,10 @@ function oneLine(value: string): string {
   let clean = ''
   for (const character of value) clean += character < ' ' || character === '\x7f' ? ' ' : character
   return clean
+}
+
+function wrong(message: string): UsageError {
+  return new UsageError('ERR_WS_INVALID_ARGUMENT', message)
 }
 
 function ignore(): void {}

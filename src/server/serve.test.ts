@@ -15,6 +15,7 @@ import { certificate, privateKey } from '../../test/support/certificate.ts'
 import { TestServer } from '../../test/support/test-server.ts'
 import { dial } from '../client/dialer.ts'
 import { UsageError } from '../session/errors.ts'
+import { refuse } from './refuse.ts'
 import { type ServeOptions, type Server, serve } from './serve.ts'
 import type { Handler } from './upgrader.ts'
 
@@ -77,6 +78,9 @@ describe('serve, options', () => {
     [{ path: 'ws' }, /^path must be/],
     [{ limits: { handshakeTimeout: -1 } }, /^limits\.handshakeTimeout must be/],
     [{ checkOrigin: 'x' }, /^checkOrigin must be a function/],
+    [{ authorize: true }, /^authorize must be a function/],
+    [{ handshakeTimeout: -1 }, /handshakeTimeout must be an integer/],
+    [{ maxConnections: 0 }, /^maxConnections must be an integer from 1/],
   ]
   for (const [options, message] of table) {
     it(`rejects ${inspect(options, { depth: 0, compact: true })}`, async () => {
@@ -209,6 +213,16 @@ describe('serve, slow handshakes', () => {
     await client.destroy()
   })
 
+  it('has an option of its own, which comes before the limit', async () => {
+    await using server = await serve({ handshakeTimeout: 60, limits: { handshakeTimeout: 5 } }, echo)
+    const { headersTimeout, requestTimeout } = server.server
+    assert.deepEqual([headersTimeout, requestTimeout], [60, 60])
+    await using other = await serve({ handshakeTimeout: 70, limits: () => ({}) }, echo)
+    assert.equal(other.server.headersTimeout, 70)
+    await using third = await serve({ limits: () => ({ handshakeTimeout: 5 }) }, echo)
+    assert.equal(third.server.headersTimeout, 10_000, 'a function is asked too late')
+  })
+
   it('any handshakeTimeout will do, also one that is no multiple of four; 0 is none', async () => {
     for (const handshakeTimeout of [0, 1, 250, 999, 2 ** 31 - 1]) {
       await using server = await serve({ limits: { handshakeTimeout } }, echo)
@@ -218,6 +232,60 @@ describe('serve, slow handshakes', () => {
       )
     }
   })
+})
+
+describe('serve, authorize', () => {
+  const users = new Map([['s3cret', { name: 'ann' }]])
+
+  it('hands the handler what it returned, and refuses the others', async () => {
+    await using server = await serve(
+      {
+        authorize: async ({ headers }) => users.get(headers.authorization?.slice(7) ?? '') ?? refuse(401),
+        subprotocols: ['greet'],
+      },
+      (conn) => void conn.send(`hello, ${conn.context.name}`),
+    )
+    await assert.rejects(dial(server.url), { code: 'ERR_WS_STATUS', status: 401 })
+    const conn = await dial(server.url, {
+      headers: { authorization: 'Bearer s3cret' },
+      subprotocols: ['greet'],
+    })
+    assert.equal(await conn.read(), 'hello, ann')
+    const [served] = server.connections
+    assert.deepEqual([served?.context, served?.subprotocol], [{ name: 'ann' }, 'greet'])
+    await conn.close()
+    await served?.closed
+    const { accepted, refused, closed, open } = server.stats
+    assert.deepEqual([accepted, refused, closed, open], [1, { ERR_WS_UNAUTHORIZED: 1 }, { 1000: 1 }, 0])
+  })
+
+  for (const options of [{}, { tls }]) {
+    it(`is answered 503 when the server closes meanwhile${'tls' in options ? ', over TLS' : ''}`, async () => {
+      let asked: (() => void) | undefined
+      const question = new Promise<void>((resolve) => {
+        asked = resolve
+      })
+      const server = await serve(
+        {
+          ...options,
+          authorize: () => {
+            asked?.()
+            return new Promise<true>(() => {})
+          },
+        },
+        () => assert.fail('let in'),
+      )
+      const refused = assert.rejects(dial(server.url, { tls: { ca: certificate } }), {
+        code: 'ERR_WS_STATUS',
+        status: 503,
+      })
+      await question
+      assert.equal(server.stats.pending, 1)
+      await server.close()
+      await refused
+      assert.deepEqual([server.stats.pending, server.stats.refused], [0, { ERR_WS_SERVER_CLOSING: 1 }])
+    })
+  }
 })
 
 describe('serve, on a given server', () => {

@@ -3,15 +3,17 @@ import { createServer, type Server as HttpServer, type IncomingMessage, type Ser
 import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { checkNames } from '../conn/options.ts'
-import { resolveLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
+import type { Authorize } from './authorize.ts'
 import { checkDrain, type DrainOptions } from './drain.ts'
 import type { ServerConn } from './server-conn.ts'
+import type { ServerStats } from './server-counters.ts'
 import { type Handler, Upgrader } from './upgrader.ts'
-import { type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
+import { handshakeTimeoutOf, type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
 
 /** Where and how {@link serve} listens, beside what an `Upgrader` takes. */
-export interface ServeOptions extends UpgraderOptions {
+export interface ServeOptions<Subprotocol extends string = string, Context = unknown>
+  extends UpgraderOptions<Subprotocol, Context> {
   /** 0 takes a free one: see `url`. Default 0. */
   readonly port?: number | undefined
   /** Default `127.0.0.1`: name another to be reached from other machines. */
@@ -22,12 +24,19 @@ export interface ServeOptions extends UpgraderOptions {
   readonly server?: HttpServer | undefined
 }
 
+/** A handler that wants a context has to have it from somewhere. */
+export type RequiresAuthorize<Context> = unknown extends Context
+  ? unknown
+  : { readonly authorize: Authorize<Context> }
+
 /** A WebSocket server. */
-export interface Server extends AsyncDisposable {
-  /** Where clients connect to, such as `ws://127.0.0.1:8080/chat`. */
+export interface Server<Subprotocol extends string = string, Context = unknown> extends AsyncDisposable {
+  /** Where clients connect to, such as `ws://127.0.0.1:8080/chat`; with `/` where `path` is a function. */
   readonly url: string
   /** The connections that have not ended. */
-  readonly connections: ReadonlySet<ServerConn>
+  readonly connections: ReadonlySet<ServerConn<Subprotocol, Context>>
+  /** What has happened since the server was made: takes time in proportion to the open connections. */
+  readonly stats: ServerStats
   /** The HTTP server under it. */
   readonly server: HttpServer
   /**
@@ -55,22 +64,28 @@ export interface Server extends AsyncDisposable {
  * await server.close()
  * ```
  */
-export async function serve(options: ServeOptions, handle: Handler): Promise<Server> {
-  checkOptions(options)
+export async function serve<Subprotocol extends string = string, Context = unknown>(
+  options: ServeOptions<Subprotocol, Context> & NoInfer<RequiresAuthorize<Context>>,
+  handle: Handler<NoInfer<Subprotocol>, Context>,
+): Promise<Server<Subprotocol, Context>> {
+  checkOptions(options as ServeOptions)
   const { port, host = '127.0.0.1', tls, server: given, ...rest } = options
-  const upgrader = new Upgrader(rest)
+  const upgrader = new Upgrader<Subprotocol, Context>(rest as UpgraderOptions<Subprotocol, Context>)
   const onUpgrade = upgrader.handler(handle)
-  const server = given ?? ownServer(tls, rest)
+  const server = given ?? ownServer(tls, handshakeTimeoutOf(rest as UpgraderOptions))
   const sockets = given === undefined ? trackSockets(server) : []
   if (given === undefined || port !== undefined) await listen(server, port ?? 0, host)
   server.on('upgrade', onUpgrade)
 
   let closing: Promise<void> | undefined
-  const result: Server = {
+  const result: Server<Subprotocol, Context> = {
     server,
     connections: upgrader.connections,
+    get stats() {
+      return upgrader.stats
+    },
     get url() {
-      return describeUrl(server, rest.path)
+      return describeUrl(server, typeof rest.path === 'string' ? rest.path : '/')
     },
     async close(options = {}) {
       checkDrain(options)
@@ -112,8 +127,7 @@ function invalid(message: string): UsageError {
 }
 
 /** A server that only speaks WebSocket: everything else is told so. */
-function ownServer(tls: TlsOptions | undefined, options: UpgraderOptions): HttpServer {
-  const { handshakeTimeout } = resolveLimits(options.limits)
+function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpServer {
   const timeouts = {
     // Of the TLS handshake, whose time counts before that of the request.
     handshakeTimeout,
@@ -156,7 +170,7 @@ function stop(server: HttpServer): Promise<void> {
   })
 }
 
-function describeUrl(server: HttpServer, path = '/'): string {
+function describeUrl(server: HttpServer, path: string): string {
   const address = server.address() as AddressInfo | string | null
   if (address === null) return ''
   if (typeof address === 'string') return `ws+unix:${address}:${path}`

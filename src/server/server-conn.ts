@@ -1,5 +1,36 @@
 import type { IncomingMessage } from 'node:http'
-import type { Conn } from '../conn/conn.ts'
+import { Conn, type ConnDetails } from '../conn/conn.ts'
+import type { Link } from '../conn/link.ts'
+
+/** What a server knows of a connection. */
+export interface ServerConnDetails extends ConnDetails {
+  readonly request: IncomingMessage
+  readonly context: unknown
+}
 
 /** A connection on the server's side. */
-export type ServerConn = Conn & { readonly request: IncomingMessage }
+export class ServerConn<Subprotocol extends string = string, Context = unknown> extends Conn<Subprotocol> {
+  /** The HTTP request that opened it. */
+  declare readonly request: IncomingMessage
+  /**
+   * What the option `authorize` handed over, such as the user; `undefined` without that option.
+   *
+   * @example
+   * ```ts
+   * import { serve } from 'silverback'
+   *
+   * const users = new Map([['s3cret', { name: 'ann' }]])
+   * await using server = await serve(
+   *   { authorize: (request) => users.get(request.headers.authorization?.slice(7) ?? '') },
+   *   (conn) => void conn.send(`hello, ${conn.context.name}`),
+   * )
+   * ```
+   */
+  readonly context: Context
+
+  /** @internal */
+  constructor(link: Link, details: ServerConnDetails) {
+    super(link, details as unknown as ConnDetails<Subprotocol>)
+    this.context = details.context as Context
+  }
+}

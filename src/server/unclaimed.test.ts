@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, once } from 'node:events'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { Duplex, Readable } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { upgradeRequest } from '../../test/raw-client.ts'
+import { certificate, privateKey } from '../../test/support/certificate.ts'
+import { FakeClock } from '../../test/support/fake-clock.ts'
 import { TestServer } from '../../test/support/test-server.ts'
-import { claim, leave, register, type UpgradeListener } from './unclaimed.ts'
+import { until } from '../../test/support/until.ts'
+import { TimerWheel } from '../conn/timer-wheel.ts'
+import { claim, leave, register, STRANGER_PATIENCE, type UpgradeListener } from './unclaimed.ts'
 import { Upgrader } from './upgrader.ts'
 
 after(() => assertNoLeaks())
@@ -106,6 +113,119 @@ describe('leave', () => {
     )
     assert.equal(socket.emit('error', new Error('reset')), true)
   })
+})
+
+describe('leave, where strangers listen', () => {
+  const stranger = (): void => {}
+
+  /** A request that was left, and the time that passes. */
+  function left(): { socket: FakeSocket; request: IncomingMessage; clock: FakeClock } {
+    const [socket, clock] = [new FakeSocket(), new FakeClock()]
+    const request = { url: '/', headers: {} } as IncomingMessage
+    const emitter = emitterOf(ours(), stranger, ours())
+    const wheel = new TimerWheel(clock)
+    leave(emitter, request, socket, wheel)
+    leave(emitter, request, socket, wheel)
+    return { socket, request, clock }
+  }
+
+  it('answers 404 after a while, when nobody touches the socket', async () => {
+    const { socket, request, clock } = left()
+    clock.advance(STRANGER_PATIENCE)
+    await setImmediate()
+    assert.equal(socket.text, '')
+    clock.advance(300)
+    assert.match(await socket.answered(), /^HTTP\/1\.1 404 Not Found\r\n/)
+    assert.equal(socket.text.split('HTTP/1.1').length, 2, 'once')
+    assert.equal(claim(request), false)
+    assert.equal(clock.running, 0)
+  })
+
+  const signs: [name: string, touch: (socket: FakeSocket, request: IncomingMessage) => void][] = [
+    ['listens for errors', (socket) => socket.on('error', stranger)],
+    ['listens for data', (socket) => socket.on('data', stranger)],
+    ['will read', (socket) => socket.on('readable', stranger)],
+    ['has answered', (socket) => socket.end('HTTP/1.1 418 Mine\r\n\r\n')],
+    ['has taken it by hand', (_socket, request) => claim(request)],
+  ]
+  for (const [name, touch] of signs) {
+    it(`says nothing when one of them ${name}`, async () => {
+      const { socket, request, clock } = left()
+      touch(socket, request)
+      const before = socket.text
+      clock.advance(10 * STRANGER_PATIENCE)
+      assert.equal(await socket.answered(), before)
+    })
+  }
+
+  it('forgets a client that goes', async () => {
+    const { socket, clock } = left()
+    assert.equal(clock.running, 1)
+    socket.destroy()
+    await setImmediate()
+    assert.equal(clock.running, 0)
+  })
+
+  /** A server where `stranger` listens and an upgrader that wants nothing, and a client of it. */
+  async function beside(
+    tls: boolean,
+    stranger: UpgradeListener,
+  ): Promise<{ http: Server; client: Socket; clock: FakeClock; heard: () => string }> {
+    const clock = new FakeClock()
+    const wheel = new TimerWheel(clock)
+    const http = tls ? createTlsServer({ cert: certificate, key: privateKey }) : createServer()
+    http.on('request', (_request, response) => response.end('page'))
+    http.on('upgrade', stranger)
+    function listener(this: unknown, request: IncomingMessage, socket: Duplex): void {
+      leave(this, request, socket, wheel)
+    }
+    register(listener)
+    http.on('upgrade', listener)
+    http.listen(0, '127.0.0.1')
+    await once(http, 'listening')
+    const { port } = http.address() as AddressInfo
+    const client = tls
+      ? connectTls({ port, host: '127.0.0.1', ca: certificate, servername: 'localhost' })
+      : connect({ port, host: '127.0.0.1' })
+    let text = ''
+    client.on('data', (chunk: Buffer) => {
+      text += chunk
+    })
+    return { http, client, clock, heard: () => text }
+  }
+
+  for (const tls of [false, true]) {
+    const carrier = tls ? 'TLS' : 'TCP'
+
+    it(`answers on ${carrier}, whatever was answered on the connection before`, async () => {
+      const { http, client, clock, heard } = await beside(tls, stranger)
+      client.write('GET /page HTTP/1.1\r\nHost: a\r\n\r\n')
+      await until(() => heard().includes('page'), 'the page')
+      client.write(upgradeRequest('/none'))
+      await once(http, 'upgrade')
+      clock.advance(STRANGER_PATIENCE + 300)
+      await once(client, 'close')
+      assert.match(heard(), /HTTP\/1\.1 404 Not Found\r\n/)
+      http.close()
+      await once(http, 'close')
+    })
+
+    it(`leaves a stranger that has written on ${carrier} all the time there is`, async () => {
+      let theirs: Duplex | undefined
+      const { http, client, clock, heard } = await beside(tls, (_request, socket) => {
+        theirs = socket
+      })
+      client.write(upgradeRequest('/theirs'))
+      await once(http, 'upgrade')
+      theirs?.write('HTTP/1.1 101 Theirs\r\n\r\n')
+      clock.advance(STRANGER_PATIENCE + 300)
+      theirs?.end('more')
+      await once(client, 'close')
+      assert.equal(heard(), 'HTTP/1.1 101 Theirs\r\n\r\nmore')
+      http.close()
+      await once(http, 'close')
+    })
+  }
 })
 
 describe('several upgraders on one server', () => {
@@ -225,6 +345,48 @@ describe('several upgraders on one server', () => {
     })
   })
 
+  it('may choose their requests by a function of the path', async () => {
+    const got: (string | undefined)[] = []
+    await using server = await TestServer.start((http) => {
+      const rooms = new Upgrader({ path: (path) => /^\/rooms\/\d+$/.test(path) })
+      http.on(
+        'upgrade',
+        rooms.handler((conn) => void got.push(conn.request.url)),
+      )
+      const news = new Upgrader({ path: '/news' })
+      http.on(
+        'upgrade',
+        news.handler(() => void got.push('news')),
+      )
+    })
+    for (const path of ['/rooms/7?x=/news', '/news', '/rooms/12']) {
+      const client = server.client(upgradeRequest(path))
+      await client.until(() => client.status === 101, path)
+    }
+    assert.deepEqual(got, ['/rooms/7?x=/news', 'news', '/rooms/12'])
+    for (const path of ['/rooms/', '/rooms/x', '*'])
+      assert.match(await server.answer(upgradeRequest(path)), /^HTTP\/1\.1 404 /)
+  })
+
+  it('answer 500, once, where that function fails, and no other upgrader is asked to', async () => {
+    const reasons: unknown[] = []
+    await using server = await TestServer.start((http) => {
+      const broken = new Upgrader({
+        path: () => assert.fail('boom'),
+        onReject: ({ reason }) => void reasons.push(reason.code, String(reason.cause)) as undefined,
+      })
+      for (const upgrader of [broken, broken, new Upgrader()])
+        http.on(
+          'upgrade',
+          upgrader.handler(() => assert.fail('taken')),
+        )
+    })
+    const answer = await server.answer(upgradeRequest('/'))
+    assert.match(answer, /^HTTP\/1\.1 500 .*\r\n\r\nthe server could not answer the request\n$/s)
+    assert.equal(answer.split('HTTP/1.1').length, 2)
+    assert.deepEqual(reasons, ['ERR_WS_SERVER', 'AssertionError [ERR_ASSERTION]: boom'])
+  })
+
   it('do not pile up listeners on a socket', async () => {
     const warnings: unknown[] = []
     const onWarning = (warning: unknown): void => void warnings.push(warning)
@@ -258,6 +420,51 @@ describe('several upgraders on one server', () => {
     const mine = server.client(upgradeRequest('/a'))
     await mine.until(() => mine.status === 101, 'the upgrade')
     assert.deepEqual([got, strange], [['/a'], ['/theirs', '/a']])
+  })
+
+  it('share it with a stranger and with HTTP routes, each keeping its own', async () => {
+    const polled: string[] = []
+    const { server, got } = await withUpgraders((http, listeners) => {
+      http.on('request', ({ url }, response) => {
+        polled.push(url ?? '')
+        response.statusCode = url === '/page' ? 200 : 404
+        response.end(`page ${url}`)
+      })
+      http.on('upgrade', ({ url }, socket) => {
+        // As a dev server does: its own path, answered at once, and nothing else.
+        if (url === '/hmr')
+          socket.write('HTTP/1.1 101 Theirs\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      })
+      for (const listener of listeners) http.on('upgrade', listener)
+    })
+    await using _ = server
+    const plain = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`
+    const theirs = server.client(upgradeRequest('/hmr'))
+    await theirs.until(() => theirs.status === 101, 'their upgrade')
+    for (const path of paths) {
+      const client = server.client(upgradeRequest(path))
+      await client.until(() => client.status === 101, path)
+      assert.match(
+        await server.answer(plain(path)),
+        /^HTTP\/1\.1 404 .*page/s,
+        'without an upgrade it is a page',
+      )
+      // Kept alive, a connection may ask for a page first.
+      const both = server.client(plain('/page').replace('close', 'keep-alive'))
+      await both.until(() => both.received.includes('page /page'), 'the page')
+      both.write(upgradeRequest(path))
+      await both.until(() => both.received.includes('101 Switching Protocols'), 'the upgrade')
+    }
+    assert.match(theirs.received.toString(), /^HTTP\/1\.1 101 Theirs\r\n/)
+    assert.equal(theirs.received.toString().split('HTTP/1.1').length, 2)
+    assert.deepEqual(
+      got,
+      paths.flatMap((path) => [path, path]),
+    )
+    assert.deepEqual(
+      polled,
+      paths.flatMap((path) => [path, '/page']),
+    )
   })
 
   it('called by hand they answer what none of them takes', async () => {

@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { processWheel, type TimerWheel, type WheelEntry } from '../conn/timer-wheel.ts'
 import { listHasToken } from '../wire/header-grammar.ts'
 import { reject } from './reject.ts'
 
@@ -30,21 +31,75 @@ export function claim(request: IncomingMessage): boolean {
   return true
 }
 
+/** How long a stranger may think without a sign of interest, in milliseconds. */
+export const STRANGER_PATIENCE = 10_000
+
 /**
  * This upgrader does not want the request. All listeners of a server get it in the same turn: if none of them has
- * taken it by then, and none is a stranger who may still be thinking, it is answered with 404, or given back to HTTP
- * when it never was about WebSocket. Without an emitter the upgrader was called by hand: then there is nobody but the
- * caller to take it, in the same turn too.
+ * taken it by then, it is answered with 404, or given back to HTTP when it never was about WebSocket. Where strangers
+ * listen, who may still be thinking, that happens later, and only when none of them has touched the socket. Without an
+ * emitter the upgrader was called by hand: then there is nobody but the caller to take it, in the same turn too.
  */
-export function leave(emitter: unknown, request: IncomingMessage, socket: Duplex): void {
-  // Each upgrader of a server comes by here; one listener is enough.
-  if (!socket.listeners('error').includes(ignore)) socket.on('error', ignore)
-  if (hasStrangers(emitter)) return
-  process.nextTick(() => {
-    if (!claim(request)) return
-    if (isAnswering(socket)) socket.destroy()
-    else if (!giveBack(emitter, request, socket)) reject(socket, 404)
-  })
+export function leave(
+  emitter: unknown,
+  request: IncomingMessage,
+  socket: Duplex,
+  wheel: TimerWheel = processWheel,
+): void {
+  // Each upgrader of a server comes by here; the first sees to the rest.
+  if (socket.listeners('error').includes(ignore)) return
+  socket.on('error', ignore)
+  if (hasStrangers(emitter)) new StrangerWatch(emitter, request, socket, wheel)
+  else process.nextTick(() => answerUnclaimed(emitter, request, socket))
+}
+
+function answerUnclaimed(emitter: unknown, request: IncomingMessage, socket: Duplex): void {
+  if (!claim(request)) return
+  if (isAnswering(socket)) socket.destroy()
+  else if (!giveBack(emitter, request, socket)) reject(socket, 404)
+}
+
+/** Waits whether a stranger takes a request. A socket that nobody reads from would stay for ever. */
+class StrangerWatch implements WheelEntry {
+  wheelNext: WheelEntry | undefined = undefined
+  wheelPrevious: WheelEntry | undefined = undefined
+  wheelDue = 0
+
+  readonly #emitter: unknown
+  readonly #request: IncomingMessage
+  readonly #socket: Duplex
+  /** What earlier answers on the connection took. */
+  readonly #written: number
+
+  constructor(emitter: unknown, request: IncomingMessage, socket: Duplex, wheel: TimerWheel) {
+    this.#emitter = emitter
+    this.#request = request
+    this.#socket = socket
+    this.#written = bytesWritten(socket)
+    wheel.schedule(this, STRANGER_PATIENCE)
+    socket.once('close', () => wheel.cancel(this))
+  }
+
+  onDue(): void {
+    const socket = this.#socket
+    // Whoever waits for something before it answers listens for errors, or a reset would end the process.
+    const touched =
+      !socket.writable ||
+      bytesWritten(socket) !== this.#written ||
+      socket.listeners('error').some((listener) => listener !== ignore && !isNodes(listener)) ||
+      socket.listenerCount('data') > 0 ||
+      socket.listenerCount('readable') > 0
+    if (!touched) answerUnclaimed(this.#emitter, this.#request, socket)
+  }
+}
+
+/** Node keeps one listener on a TLS socket. Were its name another, a stranger would be given all the time there is. */
+function isNodes(listener: { readonly name: string }): boolean {
+  return listener.name === 'onSocketTLSError'
+}
+
+function bytesWritten(socket: Duplex): number {
+  return socket instanceof Socket ? socket.bytesWritten : 0
 }
 
 /**

@@ -5,7 +5,12 @@ import { inspect } from 'node:util'
 import { defaultLimits } from '../protocol/limits.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
 import type { ServerConn } from './server-conn.ts'
-import { type Rejection, resolveUpgraderOptions, type UpgraderOptions } from './upgrader-options.ts'
+import {
+  type Rejection,
+  resolveUpgraderOptions,
+  type UpgraderOptions,
+  upgraderOptionNames,
+} from './upgrader-options.ts'
 
 const request = { url: '/', headers: { host: 'example.com' } } as IncomingMessage
 const conn = {} as ServerConn
@@ -28,21 +33,32 @@ describe('resolveUpgraderOptions, defaults', () => {
   const defaults = resolveUpgraderOptions({})
 
   it('accepts every path, the same origin, no subprotocol, and adds no headers', () => {
-    assert.equal(defaults.path, undefined)
+    assert.equal(defaults.matches('/any', request), true)
     assert.equal(defaults.slow, 'close')
-    assert.equal(defaults.limits, defaultLimits)
+    assert.equal(defaults.limits(request, undefined), defaultLimits)
     assert.deepEqual(defaults.subprotocols(request), [])
-    assert.deepEqual(defaults.headers(request), {})
+    assert.deepEqual(defaults.headers(request, undefined), {})
     assert.equal(defaults.checkOrigin('https://example.com', request), true)
     assert.equal(defaults.checkOrigin('https://evil.example', request), false)
     assert.equal(defaults.onReject(rejection('ERR_WS_KEY'), request), undefined)
   })
 
   it('takes undefined for not given', () => {
-    const all = ['path', 'checkOrigin', 'subprotocols', 'limits', 'slow', 'headers', 'onReject', 'onError']
-    const resolved = resolveUpgraderOptions(Object.fromEntries(all.map((name) => [name, undefined])))
+    const resolved = resolveUpgraderOptions(
+      Object.fromEntries(upgraderOptionNames.map((name) => [name, undefined])),
+    )
     assert.equal(resolved.checkOrigin('https://evil.example', request), false)
     assert.equal(resolved.slow, 'close')
+  })
+
+  it('asks nobody, counts nothing and lets connections live', () => {
+    const { authorize, maxConnections, maxConnectionsPerAddress, maxLifetime } = defaults
+    assert.deepEqual(
+      [authorize, maxConnections, maxConnectionsPerAddress, maxLifetime],
+      Array(4).fill(undefined),
+    )
+    assert.deepEqual([defaults.lifetimeJitter, defaults.handshakeTimeout], [0.1, 10_000])
+    assert.equal(defaults.addressOf(request), undefined)
   })
 
   it('prints what a handler threw', (t) => {
@@ -84,23 +100,39 @@ describe('resolveUpgraderOptions, what is given', () => {
     })
     const refused = rejection('ERR_WS_KEY')
     const error = new Error('x')
-    assert.equal(resolved.path, "/a%20b/~!$&'()*+,;=:@")
+    assert.equal(resolved.matches("/a%20b/~!$&'()*+,;=:@", request), true)
+    assert.equal(resolved.matches('/a b', request), false)
     assert.equal(resolved.checkOrigin('https://a.example', request), true)
     const select = resolved.subprotocols(request)
     assert.ok(typeof select === 'function')
     assert.equal(select(['one', 'two']), 'two')
-    assert.deepEqual(resolved.headers(request), { 'X-A': 'b' })
+    assert.deepEqual(resolved.headers(request, 'context'), { 'X-A': 'b' })
     assert.equal(resolved.onReject(refused, request), answer)
     resolved.onError(error, conn)
     assert.deepEqual(seen, [
       ['https://a.example', request],
       [['one', 'two'], request],
-      [request],
+      [request, 'context'],
       [refused, request],
       [error, conn],
     ])
-    assert.deepEqual([resolved.limits.maxMessageSize, resolved.limits.maxFrameSize], [5, 5])
+    const { maxMessageSize, maxFrameSize } = resolved.limits(request, undefined)
+    assert.deepEqual([maxMessageSize, maxFrameSize], [5, 5])
     assert.equal(resolved.slow, 'skip')
+  })
+
+  it('takes a function for a path, whose answer is true', () => {
+    const seen: unknown[] = []
+    for (const answer of [true, false, undefined, 1, 'yes']) {
+      const { matches } = resolveUpgraderOptions({
+        path: (...given) => {
+          seen.push(given)
+          return answer as boolean
+        },
+      })
+      assert.equal(matches('/rooms/7', request), answer === true)
+    }
+    assert.deepEqual(seen[0], ['/rooms/7', request])
   })
 
   it('passes an origin only by the answer true', () => {
@@ -113,7 +145,10 @@ describe('resolveUpgraderOptions, what is given', () => {
 
 describe('resolveUpgraderOptions, what is wrong', () => {
   const wrong: [options: Record<string, unknown>, message: RegExp][] = [
-    [{ pth: '/' }, /^pth is not an option; the options are path, checkOrigin, subprotocols, limits/],
+    [
+      { pth: '/' },
+      /^pth is not an option; the options are path, checkOrigin, subprotocols, authorize, limits/,
+    ],
     [{ compress: true }, /^compress is not an option/],
     ...['', 'ws', 'ws://x/', '/a?b', '/a?', '/a#b', '/a b', '/ä', '/a/../b', '/a\\b', '/{id}', 1, null].map(
       (path): [Record<string, unknown>, RegExp] => [{ path }, /^path must be as in a request/],
@@ -122,6 +157,25 @@ describe('resolveUpgraderOptions, what is wrong', () => {
     [{ checkOrigin: ['https://a.example'] }, /^checkOrigin must be a function, not object/],
     [{ checkOrigin: null }, /^checkOrigin must be a function/],
     [{ onReject: {} }, /^onReject must be a function/],
+    [{ authorize: {} }, /^authorize must be a function, not object/],
+    [{ authorize: null }, /^authorize must be a function/],
+    [{ addressOf: 'x-forwarded-for' }, /^addressOf must be a function, not string/],
+    ...['maxConnections', 'maxConnectionsPerAddress', 'maxLifetime'].flatMap((name) =>
+      [0, -1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '5', null].map(
+        (value): [Record<string, unknown>, RegExp] => [
+          { [name]: value },
+          new RegExp(`^${name} must be an integer from 1 to 2147483647, not `),
+        ],
+      ),
+    ),
+    ...[-0.1, 1.1, Number.NaN, '0', null].map((lifetimeJitter): [Record<string, unknown>, RegExp] => [
+      { lifetimeJitter },
+      /^lifetimeJitter must be a number from 0 to 1, not /,
+    ]),
+    ...[-1, 0.5, '5', null].map((handshakeTimeout): [Record<string, unknown>, RegExp] => [
+      { handshakeTimeout },
+      /handshakeTimeout must be an integer from 0 to/,
+    ]),
     [{ onError: 'log' }, /^onError must be a function/],
     [{ subprotocols: 'chat' }, /^subprotocols must be a list/],
     [{ subprotocols: null }, /^subprotocols must be a list/],
@@ -176,7 +230,7 @@ describe('resolveUpgraderOptions, what is wrong', () => {
       [{ a: 1 }, /^headers: the value of a/],
     ] as const) {
       const resolved = resolveUpgraderOptions({ headers: () => headers as never })
-      throwsNaming(() => resolved.headers(request), message)
+      throwsNaming(() => resolved.headers(request, 'context'), message)
     }
   })
 
@@ -186,15 +240,21 @@ describe('resolveUpgraderOptions, what is wrong', () => {
     }
     const resolved = resolveUpgraderOptions({
       checkOrigin: late as never,
+      path: late as never,
       subprotocols: late as never,
       headers: late as never,
+      limits: late as never,
+      addressOf: late as never,
       onReject: late as never,
     })
+    throwsNaming(() => resolved.matches('/', request), /^path must answer at once/)
+    throwsNaming(() => resolved.limits(request, undefined), /^limits must answer at once/)
+    throwsNaming(() => resolved.addressOf(request), /^addressOf must answer at once/)
     const select = resolved.subprotocols(request)
     assert.ok(typeof select === 'function')
     throwsNaming(() => resolved.checkOrigin(undefined, request), /^checkOrigin must answer at once/)
     throwsNaming(() => select(['a']), /^subprotocols must answer at once/)
-    throwsNaming(() => resolved.headers(request), /^headers must answer at once/)
+    throwsNaming(() => resolved.headers(request, 'context'), /^headers must answer at once/)
     throwsNaming(() => resolved.onReject(rejection('ERR_WS_KEY'), request), /^onReject must answer at once/)
   })
 })

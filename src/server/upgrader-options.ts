@@ -3,46 +3,97 @@ import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '
 import type { SlowPolicy } from '../conn/link.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
-import { type Limits, resolveLimits } from '../protocol/limits.ts'
+import { defaultLimits, type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
+import type { Authorize } from './authorize.ts'
+import type { ConnectionLimitsOptions } from './connection-limits.ts'
 import { type OriginCheck, sameOrigin } from './origin.ts'
 import type { ServerConn } from './server-conn.ts'
 
 /** How a request is about to be refused. */
 export interface Rejection {
+  /** The HTTP status. */
   readonly status: number
+  /** Headers that the answer carries beside those of its body. */
   readonly headers: Readonly<Record<string, string>>
+  /** The text of the answer. */
   readonly body: string
   /** Why: its `code` tells the check that failed. */
   readonly reason: HandshakeError
 }
 
-/** What an {@link Upgrader} accepts, and how its connections behave. */
-export interface UpgraderOptions extends ExtensionOptions {
+/**
+ * What an {@link Upgrader} accepts, and how its connections behave.
+ *
+ * A request is checked in this order: path, number of header fields, connection limits, protocol, origin, subprotocols
+ * and extensions, `authorize`; then `limits` and `headers` are asked.
+ */
+export interface UpgraderOptions<Subprotocol extends string = string, Context = unknown>
+  extends ExtensionOptions {
   /**
    * Only requests for this path, exactly; others are left to the next upgrader. Written as it stands in a request,
-   * so with `%20` for a space. Default: every path.
+   * so with `%20` for a space. Or a function that says of a path, without its query, whether it is this upgrader's.
+   * Default: every path.
    */
-  readonly path?: string | undefined
+  readonly path?: string | ((path: string, request: IncomingMessage) => boolean) | undefined
   /** Whether pages of an origin may connect. Default {@link sameOrigin}. Refused: 403. */
   readonly checkOrigin?: OriginCheck | undefined
   /**
    * The subprotocols spoken: the first of the client's that is among them is chosen. Or a function that chooses one
-   * of those that the client offers. Default: none.
+   * of those that the client offers. Names that are written here are the type of `conn.subprotocol`. Default: none.
    */
   readonly subprotocols?:
-    | readonly string[]
-    | ((offered: readonly string[], request: IncomingMessage) => string | undefined)
+    | readonly Subprotocol[]
+    | ((offered: readonly string[], request: IncomingMessage) => Subprotocol | undefined)
     | undefined
-  /** Limits that differ from `defaultLimits`. */
-  readonly limits?: Partial<Limits> | undefined
+  /**
+   * Who may connect: asked before the 101, at once or by a promise. What it returns becomes `conn.context`, with its
+   * type; {@link refuse} makes it any HTTP answer, and what is falsy is answered 403. What it throws is answered 500,
+   * and told to `onReject` alone. While it is pending the client's early bytes are kept, `handshakeTimeout` runs (408),
+   * and a client that goes away aborts its `signal`. Default: everybody.
+   */
+  readonly authorize?: Authorize<Context> | undefined
+  /**
+   * Limits that differ from `defaultLimits`; or a function that gives them for each connection, and gets what
+   * `authorize` returned (write `authorize` first, so that its type is known). A function's `handshakeTimeout` comes
+   * too late to have an effect: use the option of that name.
+   */
+  readonly limits?:
+    | Partial<Limits>
+    | ((request: IncomingMessage, context: Context) => Partial<Limits>)
+    | undefined
+  /**
+   * Milliseconds for the opening handshake: on `serve`'s own server for the request, and everywhere for `authorize`;
+   * 0 = no limit. Breach: 408. Default: the limit of that name, 10 s.
+   */
+  readonly handshakeTimeout?: number | undefined
+  /** The most connections at a time, with those that wait for `authorize`. Beyond: 503 with `Retry-After`. Default: any number. */
+  readonly maxConnections?: number | undefined
+  /**
+   * The same for one address, as `addressOf` says. An IPv6 address counts as its network of 64 bits. Beyond: 429 with
+   * `Retry-After`. Connections without an address, on a Unix socket, are not limited by it. Default: any number.
+   */
+  readonly maxConnectionsPerAddress?: number | undefined
+  /**
+   * Whose connection this is, for `maxConnectionsPerAddress`: behind a proxy, the address that it passes on. Believe a
+   * header only where a proxy of yours sets it, else clients choose what they count as. A text that is no address
+   * counts as it stands. Default, and where it gives nothing: the address of the TCP connection.
+   */
+  readonly addressOf?: ((request: IncomingMessage) => string | undefined) | undefined
+  /**
+   * The longest life of a connection in milliseconds: then it is closed with 1001, `lifetime over`, so that clients
+   * come back, perhaps to another server. Default: any.
+   */
+  readonly maxLifetime?: number | undefined
+  /** The fraction of `maxLifetime` by which a life may be shorter, 0 to 1, drawn for each connection. Default 0.1. */
+  readonly lifetimeJitter?: number | undefined
   /** What `send` does above `maxSendBuffer`: `close` with 1013 (the default) or `skip` the message. */
   readonly slow?: SlowPolicy | undefined
-  /** Further headers of the 101 answer. */
+  /** Further headers of the 101 answer; a function gets what `authorize` returned (write `authorize` first). */
   readonly headers?:
     | Readonly<Record<string, string>>
-    | ((request: IncomingMessage) => Readonly<Record<string, string>>)
+    | ((request: IncomingMessage, context: Context) => Readonly<Record<string, string>>)
     | undefined
   /**
    * Hears of every request that is refused, and may change the answer. Default: prints with `console.error` when a
@@ -59,16 +110,20 @@ export interface UpgraderOptions extends ExtensionOptions {
 }
 
 /** The options, checked and complete. */
-export interface ResolvedUpgraderOptions {
-  readonly path: string | undefined
+export interface ResolvedUpgraderOptions extends ConnectionLimitsOptions {
+  readonly matches: (path: string, request: IncomingMessage) => boolean
   readonly checkOrigin: OriginCheck
   readonly subprotocols: (
     request: IncomingMessage,
   ) => readonly string[] | ((offered: readonly string[]) => string | undefined)
   readonly extensions: readonly ExtensionFactory[]
-  readonly limits: Limits
+  readonly authorize: Authorize | undefined
+  readonly limits: (request: IncomingMessage, context: unknown) => Limits
+  readonly handshakeTimeout: number
+  readonly maxLifetime: number | undefined
+  readonly lifetimeJitter: number
   readonly slow: SlowPolicy
-  readonly headers: (request: IncomingMessage) => Readonly<Record<string, string>>
+  readonly headers: (request: IncomingMessage, context: unknown) => Readonly<Record<string, string>>
   readonly onReject: NonNullable<UpgraderOptions['onReject']>
   readonly onError: NonNullable<UpgraderOptions['onError']>
 }
@@ -78,7 +133,14 @@ export const upgraderOptionNames: readonly string[] = [
   'path',
   'checkOrigin',
   'subprotocols',
+  'authorize',
   'limits',
+  'handshakeTimeout',
+  'maxConnections',
+  'maxConnectionsPerAddress',
+  'addressOf',
+  'maxLifetime',
+  'lifetimeJitter',
   'slow',
   'headers',
   'onReject',
@@ -101,13 +163,14 @@ const reserved = new Set([
 export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgraderOptions {
   checkNames(options, upgraderOptionNames)
   const { path, checkOrigin = sameOrigin, subprotocols = [], slow = 'close', headers = {} } = options
-  const { onReject = reportOwnFailure } = options
-  if (path !== undefined && !isPath(path)) {
+  const { limits, maxConnections, maxConnectionsPerAddress, maxLifetime, lifetimeJitter = 0.1 } = options
+  const { addressOf = noAddress, onReject = reportOwnFailure } = options
+  if (path !== undefined && typeof path !== 'function' && !isPath(path)) {
     throw invalid(
       `path must be as in a request, beginning with / and without a query, not ${JSON.stringify(path)}`,
     )
   }
-  for (const name of ['checkOrigin', 'onReject', 'onError'] as const) {
+  for (const name of ['checkOrigin', 'authorize', 'addressOf', 'onReject', 'onError'] as const) {
     const value = options[name]
     if (value !== undefined && typeof value !== 'function')
       throw invalid(`${name} must be a function, not ${typeof value}`)
@@ -116,8 +179,21 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
   if (slow !== 'close' && slow !== 'skip')
     throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
   if (typeof headers !== 'function') checkHeaders(headers)
+  checkCount('maxConnections', maxConnections)
+  checkCount('maxConnectionsPerAddress', maxConnectionsPerAddress)
+  checkCount('maxLifetime', maxLifetime)
+  if (typeof lifetimeJitter !== 'number' || !(lifetimeJitter >= 0 && lifetimeJitter <= 1))
+    throw invalid(`lifetimeJitter must be a number from 0 to 1, not ${String(lifetimeJitter)}`)
+  const fixed = typeof limits === 'function' ? defaultLimits : resolveLimits(limits)
   return {
-    path,
+    matches: matcher(path),
+    authorize: options.authorize,
+    handshakeTimeout: handshakeTimeoutOf(options),
+    maxConnections,
+    maxConnectionsPerAddress,
+    addressOf: (request) => checkAddress(atOnce('addressOf', addressOf(request))),
+    maxLifetime,
+    lifetimeJitter,
     checkOrigin: (origin, request) => atOnce('checkOrigin', checkOrigin(origin, request)) === true,
     subprotocols: (request) =>
       typeof subprotocols === 'function'
@@ -125,12 +201,51 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
         : subprotocols,
     extensions: resolveExtensions(options),
     slow,
-    limits: resolveLimits(options.limits),
-    headers: (request) =>
-      typeof headers === 'function' ? checkHeaders(atOnce('headers', headers(request))) : headers,
+    limits: (request, context) =>
+      typeof limits === 'function' ? checkLimits(atOnce('limits', limits(request, context))) : fixed,
+    headers: (request, context) =>
+      typeof headers === 'function' ? checkHeaders(atOnce('headers', headers(request, context))) : headers,
     onReject: (rejection, request) => atOnce('onReject', onReject(rejection, request)),
     onError: options.onError ?? ((error) => console.error('silverback: a connection handler failed:', error)),
   }
+}
+
+/**
+ * The time for the opening handshake, in milliseconds.
+ *
+ * @throws UsageError `ERR_WS_INVALID_OPTION`
+ */
+export function handshakeTimeoutOf({
+  handshakeTimeout,
+  limits,
+}: Pick<UpgraderOptions, 'handshakeTimeout' | 'limits'>): number {
+  if (handshakeTimeout !== undefined) return resolveLimits({ handshakeTimeout }).handshakeTimeout
+  return (typeof limits === 'function' ? defaultLimits : resolveLimits(limits)).handshakeTimeout
+}
+
+/** Beyond this (24.8 days) times do not fit the runtime's timers, and nobody counts so many connections. */
+const MAX_COUNT = 2 ** 31 - 1
+
+function checkCount(name: string, value: number | undefined): void {
+  if (value !== undefined && !(Number.isInteger(value) && value > 0 && value <= MAX_COUNT))
+    throw invalid(`${name} must be an integer from 1 to ${MAX_COUNT}, not ${String(value)}`)
+}
+
+function checkAddress(address: string | undefined): string | undefined {
+  if (address === undefined || typeof address === 'string') return address
+  throw invalid(`addressOf must return a string, not ${typeof address}`)
+}
+
+/** Of one connection. */
+function checkLimits(limits: Partial<Limits>): Limits {
+  if (limits === undefined) throw invalid('limits must return an object')
+  return resolveLimits(limits)
+}
+
+function matcher(path: UpgraderOptions['path']): ResolvedUpgraderOptions['matches'] {
+  if (path === undefined) return () => true
+  if (typeof path === 'string') return (given) => given === path
+  return (given, request) => atOnce('path', path(given, request)) === true
 }
 
 /** Whether requests can have this path: clients write it as a URL has it. */
@@ -162,6 +277,8 @@ function atOnce<T>(name: string, value: T): T {
 function reportOwnFailure({ reason }: Rejection): undefined {
   if (reason.code === 'ERR_WS_SERVER') console.error('silverback: an upgrade request failed:', reason.cause)
 }
+
+function noAddress(): undefined {}
 
 function invalid(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)

@@ -6,7 +6,8 @@ import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
-import { handshakeKey, type RawClient, upgradeRequest } from '../../test/raw-client.ts'
+import { handshakeKey, upgradeRequest } from '../../test/raw-client.ts'
+import { mask, parse, serving, text, upgraded } from '../../test/support/serving.ts'
 import { TestServer } from '../../test/support/test-server.ts'
 import { CloseError, HandshakeError, UsageError } from '../session/errors.ts'
 import { reject } from './reject.ts'
@@ -23,62 +24,8 @@ const switching = [
   'Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=',
 ]
 
-const mask = Buffer.from([1, 2, 3, 4])
-
-/** A text message as clients send it. */
-function text(payload: string): Buffer {
-  return frame({ opcode: 1, payload, mask })
-}
-
-interface Setup extends AsyncDisposable {
-  readonly server: TestServer
-  readonly upgrader: Upgrader
-  /** Why requests were refused. */
-  readonly reasons: string[]
-  readonly conns: ServerConn[]
-}
-
-/** A server with one upgrader. */
-async function serving(options: UpgraderOptions = {}, handle: Handler = () => {}): Promise<Setup> {
-  const reasons: string[] = []
-  const conns: ServerConn[] = []
-  const { onReject } = options
-  const upgrader = new Upgrader({
-    ...options,
-    onReject(rejection, request) {
-      reasons.push(rejection.reason.code)
-      return onReject?.(rejection, request)
-    },
-  })
-  const server = await TestServer.start((http) => {
-    http.on(
-      'upgrade',
-      upgrader.handler((conn) => {
-        conns.push(conn)
-        return handle(conn)
-      }),
-    )
-  })
-  return { server, upgrader, reasons, conns, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() }
-}
-
-/** A client that has had its 101. */
-async function upgraded(server: TestServer, bytes = upgradeRequest('/')): Promise<RawClient> {
-  const client = server.client(bytes)
-  await client.until(() => client.status !== undefined || client.closed, 'an answer')
-  assert.equal(client.status, 101, client.received.toString())
-  return client
-}
-
 function lines(...all: string[]): string {
   return `${all.join('\r\n')}\r\n\r\n`
-}
-
-/** A refusal, but for the order of its headers. */
-function parse(answer: string): { status: string; headers: string[]; body: string } {
-  const end = answer.indexOf('\r\n\r\n')
-  const [status = '', ...headers] = answer.slice(0, end).split('\r\n')
-  return { status, headers: headers.sort(), body: answer.slice(end + 4) }
 }
 
 function requestLine(line: string): string {

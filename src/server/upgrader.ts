@@ -1,19 +1,26 @@
 import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
+import type { Limits } from '../protocol/limits.ts'
 import {
   decideUpgrade,
   type HandshakeHeaders,
   type ServerAcceptance,
   type ServerDecision,
 } from '../protocol/server-handshake.ts'
-import { type CodeOf, HandshakeError, UsageError } from '../session/errors.ts'
+import type { CloseInfo } from '../session/close-info.ts'
+import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { type Authorize, type Verdict, verdictOf, verdictOfError } from './authorize.ts'
+import { ConnectionLimits, type Place } from './connection-limits.ts'
+import { type Denial, denialError, deny, serverError } from './denial.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
+import { drawLifetime, Lifetime } from './lifetime.ts'
+import { PendingUpgrade } from './pending-upgrade.ts'
 import { formatHeaders, reject } from './reject.ts'
-import type { ServerConn } from './server-conn.ts'
+import { ServerConn } from './server-conn.ts'
+import { ServerCounters, type ServerStats } from './server-counters.ts'
 import { claim, isAnswering, leave, register, type UpgradeListener } from './unclaimed.ts'
 import {
   type Rejection,
@@ -25,18 +32,25 @@ import {
 export type { ServerConn } from './server-conn.ts'
 
 /** Gets each connection; what it throws, or rejects with, closes that connection with 1011. */
-export type Handler = (conn: ServerConn) => void | Promise<void>
+export type Handler<Subprotocol extends string = string, Context = unknown> = (
+  conn: ServerConn<Subprotocol, Context>,
+) => void | Promise<void>
 
 /** Requests with more header fields than this are refused. */
 const MAX_HEADERS = 100
 
-/** Why a request is not taken. */
-interface Refusal {
-  readonly status: number
-  readonly code: CodeOf<'HandshakeError'>
-  readonly message: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly cause?: unknown
+/** A request that may have its 101. */
+interface Handshake {
+  readonly request: IncomingMessage
+  readonly socket: Duplex
+  readonly acceptance: ServerAcceptance
+  readonly place: Place | undefined
+}
+
+/** A connection, and what works in it. */
+interface Taken<Subprotocol extends string, Context> {
+  readonly conn: ServerConn<Subprotocol, Context>
+  readonly link: Link
 }
 
 /**
@@ -58,24 +72,39 @@ interface Refusal {
  * )
  * ```
  */
-export class Upgrader {
+export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   readonly #options: ResolvedUpgraderOptions
-  readonly #connections = new Set<ServerConn>()
+  /** `undefined` when connections are not counted. */
+  readonly #limits: ConnectionLimits | undefined
+  readonly #connections = new Set<ServerConn<Subprotocol, Context>>()
+  readonly #pending = new Set<PendingUpgrade>()
+  readonly #counters = new ServerCounters()
   #closing = false
 
   /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
-  constructor(options: UpgraderOptions = {}) {
-    this.#options = resolveUpgraderOptions(options)
+  constructor(options: UpgraderOptions<Subprotocol, Context> = {}) {
+    const resolved = resolveUpgraderOptions(options as UpgraderOptions)
+    const { maxConnections, maxConnectionsPerAddress } = resolved
+    this.#options = resolved
+    this.#limits =
+      maxConnections === undefined && maxConnectionsPerAddress === undefined
+        ? undefined
+        : new ConnectionLimits(resolved)
   }
 
   /** The connections that have not ended. */
-  get connections(): ReadonlySet<ServerConn> {
+  get connections(): ReadonlySet<ServerConn<Subprotocol, Context>> {
     return this.#connections
   }
 
+  /** What has happened since the upgrader was made: takes time in proportion to the open connections. */
+  get stats(): ServerStats {
+    return this.#counters.read(this.#connections, this.#pending.size)
+  }
+
   /**
-   * Answers requests with 503 from now on, closes the connections and waits for their ends. For an HTTP server of
-   * your own, which you close beside: `server.close()`.
+   * Answers requests with 503 from now on, those that wait for `authorize` at once, closes the connections and waits
+   * for their ends. For an HTTP server of your own, which you close beside: `server.close()`.
    *
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming the option that is wrong; then nothing was closed
    *
@@ -96,20 +125,26 @@ export class Upgrader {
   async close(options: DrainOptions = {}): Promise<void> {
     checkDrain(options)
     this.#closing = true
-    await drain(this.#connections, options)
+    const refused = [...this.#pending].map((pending) => pending.cancel(closingDenial()))
+    await drain(this.#connections, options, refused)
   }
 
   /**
    * Takes one request over. A request that is no handshake, or not an allowed one, is answered with an HTTP error
-   * here; the returned promise then rejects, so that the caller knows.
+   * here; the returned promise then rejects, so that the caller knows. It waits for `authorize`, and for nothing else.
    *
    * @throws HandshakeError with the status and the headers that were answered
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when another upgrader has the request already
    */
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<ServerConn> {
+  async upgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<ServerConn<Subprotocol, Context>> {
     if (!claim(request))
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'upgrade: this request has been taken before')
-    return this.#take(request, socket, head).conn
+    const { conn } = await this.#take(request, socket, head, this.#unmatched(request))
+    return conn
   }
 
   /**
@@ -120,27 +155,42 @@ export class Upgrader {
    *
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `handle` is no function
    */
-  handler(handle: Handler): UpgradeListener {
+  handler(handle: Handler<Subprotocol, Context>): UpgradeListener {
     if (typeof handle !== 'function')
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the handler must be a function, not ${typeof handle}`)
     const upgrader = this
     function onUpgrade(this: unknown, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-      if (!upgrader.#matches(request)) return leave(this, request, socket)
-      if (claim(request)) upgrader.#accept(handle, request, socket, head)
+      const unmatched = upgrader.#unmatched(request)
+      if (unmatched?.code === 'ERR_WS_PATH') return leave(this, request, socket)
+      if (claim(request)) upgrader.#accept(handle, request, socket, head, unmatched)
     }
     register(onUpgrade)
     return onUpgrade
   }
 
-  #accept(handle: Handler, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    let taken: { conn: ServerConn; link: Link }
+  #accept(
+    handle: Handler<Subprotocol, Context>,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    unmatched: Denial | undefined,
+  ): void {
+    let taken: Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>>
     try {
-      taken = this.#take(request, socket, head)
+      taken = this.#take(request, socket, head, unmatched)
     } catch {
       // Refused: the client has its answer, and `onReject` has heard of it.
       return
     }
-    const { conn, link } = taken
+    if (taken instanceof Promise) {
+      taken.then(
+        (late) => this.#run(handle, late),
+        () => {},
+      )
+    } else this.#run(handle, taken)
+  }
+
+  #run(handle: Handler<Subprotocol, Context>, { conn, link }: Taken<Subprotocol, Context>): void {
     const onFailed = (error: unknown): void => {
       // That the connection ended is no failure of the handler.
       if (link.state === 'closed' && error === link.closeError) return
@@ -154,33 +204,52 @@ export class Upgrader {
     }
   }
 
-  #take(request: IncomingMessage, socket: Duplex, head: Buffer): { conn: ServerConn; link: Link } {
-    const decision = this.#decide(request, socket)
-    if (!decision.accepted) throw this.#refuse(request, socket, decision)
-    let response: string
-    try {
-      const headers = formatHeaders({ ...decision.headers, ...this.#options.headers(request) })
-      response = `HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`
-    } catch (cause) {
-      for (const extension of decision.extensions) extension.dispose?.()
-      throw this.#refuse(request, socket, serverError(cause))
+  /** @throws HandshakeError when the request is refused at once; a promise is made only where `authorize` makes one */
+  #take(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    unmatched: Denial | undefined,
+  ): Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>> {
+    const place = this.#admit(request, socket, unmatched)
+    if (place?.accepted === false) throw this.#refuse(request, socket, place)
+    const decision = this.#decide(request)
+    if (!decision.accepted) {
+      place?.release()
+      throw this.#refuse(request, socket, decision)
     }
-    return this.#open(request, socket, head, response, decision)
+    const handshake: Handshake = { request, socket, acceptance: decision, place }
+    const { authorize } = this.#options
+    return authorize === undefined
+      ? this.#open(handshake, head, undefined)
+      : this.#ask(authorize, handshake, head)
   }
 
-  #decide(request: IncomingMessage, socket: Duplex): ServerDecision | ({ accepted: false } & Refusal) {
-    const { checkOrigin, subprotocols, extensions } = this.#options
+  /** What can be told without a look at the handshake: a place for the connection, if places are counted. */
+  #admit(
+    request: IncomingMessage,
+    socket: Duplex,
+    unmatched: Denial | undefined,
+  ): Place | Denial | undefined {
     // Ended by us: somebody has answered already, such as `reject` in another listener.
-    if (!socket.writable) return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'the connection has ended')
+    if (!socket.writable) return endedDenial()
     if (isAnswering(socket)) {
       socket.destroy()
-      return refusal(400, 'ERR_WS_SOCKET_CLOSED', 'an earlier request on the connection was not answered yet')
+      return deny(400, 'ERR_WS_SOCKET_CLOSED', 'an earlier request on the connection was not answered yet')
     }
-    if (this.#closing) return refusal(503, 'ERR_WS_SERVER_CLOSING', 'the server is closing')
-    if (!this.#matches(request)) return refusal(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
-    if (request.rawHeaders.length > 2 * MAX_HEADERS) {
-      return refusal(431, 'ERR_WS_HEADER_LIMIT', `more than ${MAX_HEADERS} header fields`)
+    if (this.#closing) return closingDenial()
+    if (unmatched !== undefined) return unmatched
+    if (request.rawHeaders.length > 2 * MAX_HEADERS)
+      return deny(431, 'ERR_WS_HEADER_LIMIT', `more than ${MAX_HEADERS} header fields`)
+    try {
+      return this.#limits?.take(request)
+    } catch (cause) {
+      return serverError(cause)
     }
+  }
+
+  #decide(request: IncomingMessage): ServerDecision | Denial {
+    const { checkOrigin, subprotocols, extensions } = this.#options
     try {
       return decideUpgrade(
         { method: request.method ?? '', httpVersion: request.httpVersion, headers: headersOf(request) },
@@ -191,18 +260,64 @@ export class Upgrader {
         },
       )
     } catch (cause) {
-      return { accepted: false, ...serverError(cause) }
+      return serverError(cause)
     }
   }
 
-  #open(
-    request: IncomingMessage,
-    socket: Duplex,
+  #ask(
+    authorize: Authorize,
+    handshake: Handshake,
     head: Buffer,
-    response: string,
-    { subprotocol, extensions, extensionsHeader }: ServerAcceptance,
-  ): { conn: ServerConn; link: Link } {
-    const { limits, slow } = this.#options
+  ): Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>> {
+    const { request, socket, acceptance } = handshake
+    const pending = new PendingUpgrade(socket, head, this.#options.handshakeTimeout)
+    const details = {
+      subprotocol: acceptance.subprotocol,
+      get signal() {
+        return pending.signal
+      },
+    }
+    let answer: unknown
+    try {
+      answer = authorize(request, details)
+      if (isPromiseLike(answer)) return this.#wait(handshake, pending, answer)
+    } catch (error) {
+      return this.#conclude(handshake, head, verdictOfError(error))
+    }
+    return this.#conclude(handshake, head, verdictOf(answer))
+  }
+
+  async #wait(
+    handshake: Handshake,
+    pending: PendingUpgrade,
+    answer: PromiseLike<unknown>,
+  ): Promise<Taken<Subprotocol, Context>> {
+    this.#pending.add(pending)
+    const verdict = await pending.settle(answer)
+    this.#pending.delete(pending)
+    return this.#conclude(handshake, pending.release(), verdict)
+  }
+
+  #conclude(handshake: Handshake, head: Buffer, verdict: Verdict): Taken<Subprotocol, Context> {
+    if (!verdict.accepted) throw this.#deny(handshake, verdict)
+    // While the application made up its mind.
+    if (!handshake.socket.writable) throw this.#deny(handshake, endedDenial())
+    if (this.#closing) throw this.#deny(handshake, closingDenial())
+    return this.#open(handshake, head, verdict.context)
+  }
+
+  #open(handshake: Handshake, head: Buffer, context: unknown): Taken<Subprotocol, Context> {
+    const { request, socket, acceptance, place } = handshake
+    const { slow, maxLifetime, lifetimeJitter } = this.#options
+    let limits: Limits
+    let response: string
+    try {
+      limits = this.#options.limits(request, context)
+      const headers = formatHeaders({ ...acceptance.headers, ...this.#options.headers(request, context) })
+      response = `HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`
+    } catch (cause) {
+      throw this.#deny(handshake, serverError(cause))
+    }
     if (socket instanceof Socket) {
       // The HTTP server's timeouts end here, the connection's own begin.
       socket.setTimeout(0)
@@ -214,42 +329,72 @@ export class Upgrader {
       role: 'server',
       limits,
       slow,
-      extensions,
+      extensions: acceptance.extensions,
       head,
       onListenerError: (error) => void this.#report(error, conn),
-      onClosed: () => this.#connections.delete(conn),
+      onClosed: () => {
+        this.#connections.delete(conn)
+        this.#counters.end(link.closeInfo as CloseInfo)
+        place?.release()
+        lifetime?.cancel()
+      },
     })
-    const remoteAddress = request.socket.remoteAddress
-    const conn = new Conn(link, {
+    const conn = new ServerConn<Subprotocol, Context>(link, {
       request,
-      subprotocol,
-      extensions: extensionsHeader,
-      remoteAddress,
-    }) as ServerConn
+      context,
+      subprotocol: acceptance.subprotocol,
+      extensions: acceptance.extensionsHeader,
+      remoteAddress: request.socket.remoteAddress,
+    })
+    const lifetime =
+      maxLifetime === undefined ? undefined : new Lifetime(conn, drawLifetime(maxLifetime, lifetimeJitter))
     this.#connections.add(conn)
+    this.#counters.accept()
     return { conn, link }
   }
 
+  /** Gives back what was taken for a handshake, and refuses it. */
+  #deny({ request, socket, acceptance, place }: Handshake, denial: Denial): HandshakeError {
+    place?.release()
+    for (const extension of acceptance.extensions) extension.dispose?.()
+    return this.#refuse(request, socket, denial)
+  }
+
   /** Answers a request that is not taken, and returns the error that says why. */
-  #refuse(request: IncomingMessage, socket: Duplex, refused: Refusal): HandshakeError {
-    const { status, code, message, headers = {}, cause } = refused
-    const reason = new HandshakeError(code, message, { status, headers: lowerCase(headers), cause })
-    const rejection: Rejection = { status, headers, body: `${message}\n`, reason }
+  #refuse(request: IncomingMessage, socket: Duplex, denial: Denial): HandshakeError {
+    const { status, message, headers = {}, body = `${message}\n` } = denial
+    const error = this.#answer(request, socket, denial, {
+      status,
+      headers,
+      body,
+      reason: denialError(denial),
+    })
+    this.#counters.refuse(error.code)
+    return error
+  }
+
+  #answer(request: IncomingMessage, socket: Duplex, denial: Denial, rejection: Rejection): HandshakeError {
     try {
       const custom = this.#options.onReject(rejection, request) ?? {}
-      const answered = { status: custom.status ?? status, headers: { ...headers, ...custom.headers } }
-      reject(socket, answered.status, { headers: answered.headers, body: custom.body ?? rejection.body })
-      return new HandshakeError(code, message, { ...answered, headers: lowerCase(answered.headers), cause })
-    } catch (error) {
-      console.error('silverback: onReject failed:', error)
+      const status = custom.status ?? rejection.status
+      const headers = { ...rejection.headers, ...custom.headers }
+      reject(socket, status, { headers, body: custom.body ?? rejection.body })
+      return denialError(denial, { status, headers })
+    } catch (cause) {
+      console.error('silverback: onReject failed:', cause)
       reject(socket, 500)
-      return new HandshakeError('ERR_WS_SERVER', 'onReject failed', { status: 500, cause: error })
+      return denialError(deny(500, 'ERR_WS_SERVER', 'onReject failed', { cause }))
     }
   }
 
-  #matches(request: IncomingMessage): boolean {
-    const { path } = this.#options
-    return path === undefined || pathname(request.url ?? '') === path
+  /** Why a request is none of this upgrader's: it has another path, or the option `path` failed. */
+  #unmatched(request: IncomingMessage): Denial | undefined {
+    try {
+      const matches = this.#options.matches(pathname(request.url ?? ''), request)
+      return matches ? undefined : deny(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
+    } catch (cause) {
+      return serverError(cause)
+    }
   }
 
   async #report(error: unknown, conn: ServerConn): Promise<void> {
@@ -283,19 +428,14 @@ function pathname(target: string): string {
   return query < 0 ? path : path.slice(0, query)
 }
 
-function refusal(
-  status: number,
-  code: CodeOf<'HandshakeError'>,
-  message: string,
-): { accepted: false } & Refusal {
-  return { accepted: false, status, code, message }
+function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { readonly then?: unknown } | null | undefined)?.then === 'function'
 }
 
-/** A check or a header function of the application's threw: the client learns no more than that. */
-function serverError(cause: unknown): Refusal {
-  return { status: 500, code: 'ERR_WS_SERVER', message: 'the server could not answer the request', cause }
+function endedDenial(): Denial {
+  return deny(400, 'ERR_WS_SOCKET_CLOSED', 'the connection has ended')
 }
 
-function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+function closingDenial(): Denial {
+  return deny(503, 'ERR_WS_SERVER_CLOSING', 'the server is closing')
 }

@@ -1,14 +1,20 @@
 /** The contents of a Close frame. `code` is 1005 when the frame had none. */
 export interface CloseFrame {
+  /** The close code (RFC 6455 section 7.4); 1005 when there was none. */
   readonly code: number
+  /** The text beside it, often empty: written by whoever sent the frame. */
   readonly reason: string
 }
 
 /** Counters of one connection. Bytes are those of the WebSocket stream, frame headers included. */
 export interface ConnStats {
+  /** Bytes that came. */
   readonly bytesReceived: number
+  /** Bytes of what was sent, those that still wait included. */
   readonly bytesSent: number
+  /** Messages that came whole, taken or not. */
   readonly messagesReceived: number
+  /** Messages that `send` took. */
   readonly messagesSent: number
   /** Messages not sent by the slow policy, or received after `close()` with nobody there to take them. */
   readonly messagesDropped: number

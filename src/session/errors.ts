@@ -50,6 +50,10 @@ export const errorKinds = {
   ERR_WS_HEADER_SYNTAX: 'HandshakeError',
   ERR_WS_HEADER_LIMIT: 'HandshakeError',
   ERR_WS_PATH: 'HandshakeError',
+  ERR_WS_CONNECTION_LIMIT: 'HandshakeError',
+  ERR_WS_ADDRESS_LIMIT: 'HandshakeError',
+  ERR_WS_UNAUTHORIZED: 'HandshakeError',
+  ERR_WS_AUTHORIZE_TIMEOUT: 'HandshakeError',
   ERR_WS_SERVER: 'HandshakeError',
   ERR_WS_SERVER_CLOSING: 'HandshakeError',
   ERR_WS_SOCKET_CLOSED: 'HandshakeError',
@@ -71,7 +75,7 @@ export const errorKinds = {
   ERR_WS_CONCURRENT_READ: 'UsageError',
 } as const
 
-/** A stable, documented error code. */
+/** A stable error code. `docs/errors.md` says of each when it occurs, and what to do about it. */
 export type ErrorCode = keyof typeof errorKinds
 
 /** The codes whose error is of one kind. */
@@ -110,6 +114,7 @@ export class WebSocketError extends Error {
   /** Stable machine-readable code, `ERR_WS_...`. */
   readonly code: ErrorCode
 
+  /** For classes that an application derives. */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code
@@ -119,6 +124,7 @@ export class WebSocketError extends Error {
     mark(WebSocketError, 'WebSocketError')
   }
 
+  /** `instanceof`: holds for errors of another copy of the package too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     // A class that an application derives has no mark of its own: the language's rule holds.
     if (!Object.hasOwn(this.prototype, brand)) return super[Symbol.hasInstance](value)
@@ -132,6 +138,7 @@ export class ProtocolError extends WebSocketError {
   /** The code of the Close frame that we sent: 1002 or 1007. */
   readonly closeCode: number
 
+  /** Made by the library. */
   constructor(code: CodeOf<'ProtocolError'>, closeCode: number, message: string, options?: ErrorOptions) {
     super(code, message, options)
     this.closeCode = closeCode
@@ -164,6 +171,7 @@ export class LimitError extends WebSocketError {
   /** The code of the Close frame that we sent: 1009 or 1013. */
   readonly closeCode: number
 
+  /** Made by the library. */
   constructor(
     code: CodeOf<'LimitError'>,
     closeCode: number,
@@ -203,6 +211,7 @@ export class HandshakeError extends WebSocketError {
   /** The first KiB of the answer's body as text (client only). */
   readonly body: string | undefined
 
+  /** Made by the library. */
   constructor(
     code: CodeOf<'HandshakeError'>,
     message: string,
@@ -244,6 +253,7 @@ export class CloseError extends WebSocketError {
   /** All that is known of the end. */
   readonly info: CloseInfo
 
+  /** Made by the library. */
   constructor(info: CloseInfo) {
     const { code, reason, by, error } = info
     const why = error === undefined ? '' : `: ${error.message}`
@@ -280,6 +290,7 @@ export class TimeoutError extends WebSocketError {
   /** What was waited for. */
   readonly phase: 'handshake' | 'pong' | 'close'
 
+  /** Made by the library. */
   constructor(code: CodeOf<'TimeoutError'>, phase: 'handshake' | 'pong' | 'close', milliseconds: number) {
     super(
       code,
@@ -295,6 +306,7 @@ export class TimeoutError extends WebSocketError {
 
 /** Our caller's mistake: a wrong option or argument. Never caused by bytes that a peer sent. */
 export class UsageError extends WebSocketError {
+  /** Made by the library. */
   constructor(code: CodeOf<'UsageError'>, message: string, options?: ErrorOptions) {
     super(code, message, options)
   }

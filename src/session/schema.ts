@@ -19,23 +19,53 @@
  * ```
  */
 export interface StandardSchema<Output = unknown> {
+  /** What the specification keeps apart from a validator's own members. */
   readonly '~standard': {
+    /** The version of the specification. */
     readonly version: 1
+    /** Whose validator it is. */
     readonly vendor: string
+    /** Checks a value, and may change it. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
-    readonly types?: { readonly input: unknown; readonly output: Output } | undefined
+    /** For the compiler only: absent at run time. */
+    readonly types?:
+      | {
+          /** What goes in. */
+          readonly input: unknown
+          /** What comes out. */
+          readonly output: Output
+        }
+      | undefined
   }
 }
 
 /** What a validator says of a value. */
 export type SchemaResult<Output> =
-  | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly SchemaIssue[] }
+  | {
+      /** The value, valid. */
+      readonly value: Output
+      /** Absent. */
+      readonly issues?: undefined
+    }
+  | {
+      /** What is wrong, at least one. */
+      readonly issues: readonly SchemaIssue[]
+    }
 
 /** One thing that is wrong with a value. */
 export interface SchemaIssue {
+  /** What is wrong. */
   readonly message: string
-  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+  /** Where: from the outside in. */
+  readonly path?:
+    | readonly (
+        | PropertyKey
+        | {
+            /** The name or index of one step. */
+            readonly key: PropertyKey
+          }
+      )[]
+    | undefined
 }
 
 /** The first issue in one line, with the place it concerns. */

@@ -9,20 +9,35 @@
  * ```
  */
 export const CloseCode = {
+  /** Done: what the connection was for is fulfilled. */
   Normal: 1000,
+  /** A server stops, or a page is left. */
   GoingAway: 1001,
+  /** The other side broke RFC 6455. */
   ProtocolError: 1002,
+  /** A kind of data that this endpoint does not take, such as binary where it wants text. */
   UnsupportedData: 1003,
+  /** Reported only: the Close frame had no code. */
   NoStatus: 1005,
+  /** Reported only: there was no Close frame. */
   Abnormal: 1006,
+  /** A message is not what its type says: text that is not UTF-8, or not the JSON that was agreed on. */
   InvalidPayload: 1007,
+  /** Against a rule of this endpoint's own, where no other code fits. */
   PolicyViolation: 1008,
+  /** A message is longer than this endpoint takes. */
   MessageTooBig: 1009,
+  /** From a client: the server did not agree to an extension that it needs. */
   MandatoryExtension: 1010,
+  /** The server met a condition that it did not expect. */
   InternalError: 1011,
+  /** The server restarts: connect again, after a random time. */
   ServiceRestart: 1012,
+  /** The server has too much to do: connect again, later. */
   TryAgainLater: 1013,
+  /** A gateway had an invalid answer from the server behind it. */
   BadGateway: 1014,
+  /** Reported only: the TLS handshake failed. */
   TlsHandshake: 1015,
 } as const
 

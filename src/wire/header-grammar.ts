@@ -15,7 +15,9 @@ export type ExtensionParams = ReadonlyMap<string, string | true>
 
 /** One element of a `Sec-WebSocket-Extensions` list (RFC 6455 section 9.1). */
 export interface ExtensionItem {
+  /** The extension's name. */
   readonly name: string
+  /** Its parameters; of one that repeats, the first. */
   readonly params: ExtensionParams
   /** Whether a parameter stands there more than once: the grammar allows it, extensions decline it (RFC 7692 section 7.1). */
   readonly repeats: boolean
@@ -195,7 +197,7 @@ export function listHasToken(value: string | undefined, lowerToken: string): boo
  * time in proportion to the length.
  *
  * @returns `undefined` when the value is malformed, has no element or the same parameter twice in one element, or
- * goes beyond {@link maxExtensions} or {@link maxExtensionParams}.
+ * has more than 32 extensions, or one with more than 16 parameters.
  */
 export function parseExtensions(value: string): ExtensionItem[] | undefined {
   return parseList(value, maxExtensions, readExtension)

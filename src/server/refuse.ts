@@ -1,0 +1,60 @@
+import { STATUS_CODES } from 'node:http'
+import { checkAnswer, type RejectOptions } from './reject.ts'
+
+/** On the prototype: `instanceof` does not hold for what a second copy of the package made, and that must not let in. */
+const brand = Symbol.for('silverback.refusal')
+
+/** An HTTP answer in place of a connection: what {@link refuse} makes, for `authorize` to return or to throw. */
+export class Refusal {
+  /** 300 to 599. */
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** Nothing that merely looks like a refusal is one, also for the compiler. */
+  declare protected readonly refuses: true
+
+  /** @internal */
+  constructor(status: number, headers: Readonly<Record<string, string>>, body: string) {
+    this.status = status
+    this.headers = headers
+    this.body = body
+  }
+
+  static {
+    Object.defineProperty(Refusal.prototype, brand, { value: true })
+  }
+}
+
+/**
+ * An HTTP answer for `authorize` to return, or to throw, when a request is not to be let in. It does nothing by
+ * itself.
+ *
+ * @param status - 300 to 599. RFC 9110 wants a `WWW-Authenticate` header with 401, and `Location` with a redirect;
+ * browsers follow none and tell their page neither status nor body.
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another status, a header name that is none, or a body that is no text
+ *
+ * @example
+ * ```ts
+ * import { refuse, serve } from 'silverback'
+ *
+ * await using server = await serve(
+ *   {
+ *     authorize(request) {
+ *       if (request.headers.authorization === 'Bearer s3cret') return { user: 'ann' }
+ *       return refuse(401, { headers: { 'WWW-Authenticate': 'Bearer' }, body: 'who are you?\n' })
+ *     },
+ *   },
+ *   (conn) => void conn.send(`hello, ${conn.context.user}`),
+ * )
+ * ```
+ */
+export function refuse(status: number, options: RejectOptions = {}): Refusal {
+  checkAnswer(status, options)
+  const { headers = {}, body = `${STATUS_CODES[status] ?? status}\n` } = options
+  return new Refusal(status, headers, body)
+}
+
+/** Whether a value is a refusal, of whichever copy of the package. */
+export function isRefusal(value: unknown): value is Refusal {
+  return (value as { readonly [brand]?: unknown } | null | undefined)?.[brand] === true
+}
