@@ -11,8 +11,11 @@ import {
 
 /** What a {@link CloseEvent} is made of. */
 export interface CloseEventInit {
+  /** As of every event. Default false. */
   bubbles?: boolean
+  /** As of every event. Default false. */
   cancelable?: boolean
+  /** As of every event. Default false. */
   composed?: boolean
   /** Whether both Close frames were exchanged. Default false. */
   wasClean?: boolean
@@ -34,7 +37,9 @@ export interface CloseEvent extends Event {
 
 /** The class of {@link CloseEvent}, which Node 20 does not have. */
 export interface CloseEventConstructor {
+  /** What its objects share. */
   readonly prototype: CloseEvent
+  /** Makes an event to be dispatched. */
   new (type: string, eventInitDict?: CloseEventInit): CloseEvent
 }
 

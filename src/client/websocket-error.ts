@@ -58,6 +58,7 @@ export class WebSocketError extends DOMException {
     return WebSocketError.#check(this).#closeCode
   }
 
+  /** The reason beside that code. */
   get reason(): string {
     return WebSocketError.#check(this).#reason
   }

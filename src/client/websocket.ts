@@ -27,13 +27,15 @@ export type BinaryType = 'blob' | 'arraybuffer'
 
 /** The events of a {@link WebSocket}. */
 export interface WebSocketEventMap {
+  /** The connection is open. */
   readonly open: Event
+  /** A message has come: `data` is a string, a Blob or an ArrayBuffer. */
   readonly message: MessageEvent
+  /** The connection has failed, or could not be made: `close` follows. It does not tell why. */
   readonly error: Event
+  /** The connection is gone: the last event. */
   readonly close: CloseEvent
 }
-
-type ReadyState = 0 | 1 | 2 | 3
 
 /** A method's type, and without `this`, so that it fits other declarations of the same class, such as the DOM's. */
 type Handler<Name extends keyof WebSocketEventMap> =
@@ -63,7 +65,7 @@ export interface WebSocket extends EventTarget {
   /** The address, as the URL Standard writes it. */
   readonly url: string
   /** `CONNECTING` 0, `OPEN` 1, `CLOSING` 2 or `CLOSED` 3. */
-  readonly readyState: ReadyState
+  readonly readyState: 0 | 1 | 2 | 3
   /**
    * Bytes of messages that were given to `send` and have not left, without frame headers. Once the connection is
    * closing, what is given to `send` is never sent and counts for ever.
@@ -75,13 +77,21 @@ export interface WebSocket extends EventTarget {
   readonly protocol: string
   /** How binary messages come from now on. Default `blob`. */
   binaryType: BinaryType
+  /** The handler of `open`; `null` for none. */
   onopen: Handler<'open'>
+  /** The handler of `message`; `null` for none. */
   onmessage: Handler<'message'>
+  /** The handler of `error`; `null` for none. */
   onerror: Handler<'error'>
+  /** The handler of `close`; `null` for none. */
   onclose: Handler<'close'>
+  /** The `readyState` until the connection is open. */
   readonly CONNECTING: 0
+  /** The `readyState` while messages can be sent. */
   readonly OPEN: 1
+  /** The `readyState` once either side has begun to close. */
   readonly CLOSING: 2
+  /** The `readyState` at the end. */
   readonly CLOSED: 3
   /**
    * Sends a message: bytes and Blobs as binary, anything else as text. Bytes may be changed as soon as it returns.
@@ -98,22 +108,27 @@ export interface WebSocket extends EventTarget {
    * @throws DOMException `InvalidAccessError` for another code, `SyntaxError` for a longer reason
    */
   close(code?: number, reason?: string): void
+  /** Calls a listener for each event of a type, as on every `EventTarget`. */
   addEventListener<Name extends keyof WebSocketEventMap>(
     type: Name,
     listener: (this: WebSocket, event: WebSocketEventMap[Name]) => unknown,
     options?: Parameters<EventTarget['addEventListener']>[2],
   ): void
+  /** The same for events of your own, and for objects with a `handleEvent`. */
   addEventListener(...listener: Parameters<EventTarget['addEventListener']>): void
+  /** Takes away a listener that was added with the same arguments. */
   removeEventListener<Name extends keyof WebSocketEventMap>(
     type: Name,
     listener: (this: WebSocket, event: WebSocketEventMap[Name]) => unknown,
     options?: Parameters<EventTarget['removeEventListener']>[2],
   ): void
+  /** The same for events of your own, and for objects with a `handleEvent`. */
   removeEventListener(...listener: Parameters<EventTarget['removeEventListener']>): void
 }
 
 /** The class of {@link WebSocket}. */
 export interface WebSocketConstructor {
+  /** What its objects share. */
   readonly prototype: WebSocket
   /**
    * Connects at once.
@@ -123,9 +138,13 @@ export interface WebSocketConstructor {
    * @throws DOMException `SyntaxError` for a wrong URL or subprotocol
    */
   new (url: string | URL, protocols?: string | Iterable<string>): WebSocket
+  /** The `readyState` until the connection is open. */
   readonly CONNECTING: 0
+  /** The `readyState` while messages can be sent. */
   readonly OPEN: 1
+  /** The `readyState` once either side has begun to close. */
   readonly CLOSING: 2
+  /** The `readyState` at the end. */
   readonly CLOSED: 3
 }
 
@@ -140,7 +159,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   readonly #url: URL
   readonly #handshake = new AbortController()
   readonly #handlers = new EventHandlers(this)
-  #readyState: ReadyState = CONNECTING
+  #readyState: 0 | 1 | 2 | 3 = CONNECTING
   #binaryType: BinaryType = 'blob'
   #protocol = ''
   #extensions = ''
@@ -172,7 +191,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     return WebSocket.#check(this).#url.href
   }
 
-  get readyState(): ReadyState {
+  get readyState(): 0 | 1 | 2 | 3 {
     const socket = WebSocket.#check(this)
     // The other side has begun to close, and all that it said before has been told.
     if (socket.#readyState === OPEN && socket.#idle && socket.#conn?.state !== 'open') return CLOSING
