@@ -168,6 +168,17 @@ describe('bufferedAmount', () => {
     peer.conn.terminate()
   })
 
+  it('keeps what comes when the server has begun to close', async () => {
+    const { peer, queue, text } = setUp()
+    text('in time')
+    await peer.receive({ opcode: 8 })
+    text('too late')
+    await turn()
+    assert.deepEqual(peer.sent(), [`text ${hex('in time')}`, 'close 1005 ""'])
+    assert.equal(queue.bufferedAmount, 8)
+    peer.conn.terminate()
+  })
+
   it('stays what it is when the connection ends', async () => {
     const { peer, queue, text } = setUp()
     text('sent')

@@ -23,6 +23,8 @@ export class WebSocketSendQueue {
   #waitingSize = 0
   #batches: Batch[] = []
   #batchesSize = 0
+  /** Bytes that came when the connection was ending already. */
+  #lostSize = 0
   #closing: CloseStatus | undefined
   #ended = false
 
@@ -35,7 +37,7 @@ export class WebSocketSendQueue {
   /** Bytes of payload that have not left. It gets smaller between two turns only, as bytes leave then. */
   get bufferedAmount(): number {
     this.#forgetSent()
-    return this.#waitingSize + this.#batchesSize
+    return this.#waitingSize + this.#batchesSize + this.#lostSize
   }
 
   /** Bytes may be changed, or their buffer transferred, as soon as this returns. */
@@ -73,14 +75,19 @@ export class WebSocketSendQueue {
 
   #pass(data: string | Uint8Array, size: number): void {
     const conn = this.#conn
+    if (conn.state !== 'open') {
+      this.#lostSize += size
+      return
+    }
     this.#forgetSent()
-    this.#batchesSize += size
     try {
       conn.send(data)
     } catch {
       // There is no memory for it.
+      this.#lostSize += size
       return this.#fail()
     }
+    this.#batchesSize += size
     const end = conn.stats.bytesSent
     const last = this.#batches.at(-1)
     if (last === undefined || last.size >= BATCH) this.#batches.push({ end, size })

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { ClientRequest } from 'node:http'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { type ScriptedClient, scriptedServer } from '../../test/support/scripted-server.ts'
@@ -370,6 +372,21 @@ describe('the handshake of a stream', () => {
     stream.close({ closeCode: 3000 })
     await assert.rejects(stream.opened, failure(null))
     await assert.rejects(stream.closed, failure(1006))
+  })
+
+  it('is given up by close() though the connection is made already, and has not told yet', async () => {
+    await using server = await scriptedServer()
+    const stream = new WebSocketStream(server.url)
+    // A task that is queued with the answer, before the promise of the handshake has queued its own.
+    const started = (message: unknown): void => {
+      const { request } = message as { readonly request: ClientRequest }
+      request.on('upgrade', () => setImmediate(() => stream.close()))
+    }
+    subscribe('http.client.request.start', started)
+    await assert.rejects(stream.opened, failure(null))
+    unsubscribe('http.client.request.start', started)
+    await assert.rejects(stream.closed, failure(1006))
+    await server.deserted()
   })
 
   it('is given up by its signal, which does nothing later', async () => {

@@ -149,6 +149,22 @@ describe('the class', () => {
     ])
   })
 
+  it('can be derived from', async () => {
+    await using server = await echo()
+    class Talker extends WebSocket {
+      override send(data: string): void {
+        super.send(`${data}!`)
+      }
+    }
+    const talker = new Talker(server.url)
+    talker.onopen = () => talker.send('hello')
+    const answer = messages(talker, 1)
+    assert.deepEqual(await answer, ['hello!'])
+    talker.close()
+    await watchSocket(talker).closed
+    assert.equal(String(talker), '[object WebSocket]')
+  })
+
   it('is an EventTarget that says what it is', async () => {
     const socket = await brief(nowhere)
     assert.ok(socket instanceof WebSocket && socket instanceof EventTarget)

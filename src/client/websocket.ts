@@ -157,6 +157,7 @@ const { dispatchEvent } = EventTarget.prototype
 /** The class of {@link WebSocket}. */
 export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarget {
   readonly #url: URL
+  readonly #origin: string
   readonly #handshake = new AbortController()
   readonly #handlers = new EventHandlers(this)
   #readyState: 0 | 1 | 2 | 3 = CONNECTING
@@ -180,6 +181,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     super()
     this.#url = parseWebSocketUrl(address)
     checkWebSocketProtocols(subprotocols)
+    this.#origin = this.#url.origin
     openWebSocket(this.#url, subprotocols, this.#handshake.signal).then(
       // All that listeners hear of is told in a task of its own: they see what the last one did, promises included.
       (conn) => setImmediate(() => this.#established(conn)),
@@ -192,10 +194,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   }
 
   get readyState(): 0 | 1 | 2 | 3 {
-    const socket = WebSocket.#check(this)
-    // The other side has begun to close, and all that it said before has been told.
-    if (socket.#readyState === OPEN && socket.#idle && socket.#conn?.state !== 'open') return CLOSING
-    return socket.#readyState
+    return WebSocket.#check(this).#state
   }
 
   get bufferedAmount(): number {
@@ -230,7 +229,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
       throw new DOMException('The connection is not open yet', 'InvalidStateError')
     }
     const size = sizeOf(message)
-    if (socket.readyState === OPEN) socket.#queue?.send(message, size)
+    if (socket.#state === OPEN) socket.#queue?.send(message, size)
     else socket.#unsendable += size
   }
 
@@ -240,7 +239,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
       code === undefined ? undefined : toClampedShort(code),
       reason === undefined ? '' : toUsvString(reason),
     )
-    if (socket.readyState >= CLOSING) return
+    if (socket.#state >= CLOSING) return
     socket.#readyState = CLOSING
     if (socket.#queue === undefined) socket.#handshake.abort()
     else socket.#queue.close(status)
@@ -249,6 +248,12 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   static #check(object: unknown): WebSocket {
     if (isObject(object) && #url in object) return object
     throw illegalInvocation()
+  }
+
+  get #state(): 0 | 1 | 2 | 3 {
+    // The other side has begun to close, and all that it said before has been told.
+    if (this.#readyState === OPEN && this.#idle && this.#conn?.state !== 'open') return CLOSING
+    return this.#readyState
   }
 
   #fire(event: Event): void {
@@ -293,8 +298,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
 
   #deliver({ data }: Message): void {
     if (this.#readyState !== OPEN) return
-    const { origin } = this.#url
-    this.#fire(new MessageEvent('message', { data: this.#inForm(data), origin }))
+    this.#fire(new MessageEvent('message', { data: this.#inForm(data), origin: this.#origin }))
   }
 
   #inForm(data: string | Uint8Array): string | ArrayBuffer | Blob {
