@@ -138,19 +138,26 @@ describe('toSequence', () => {
   it('looks up each method once, and converts before it goes on', () => {
     const log: string[] = []
     const say = (text: string) => ({ toString: () => `${log.push(text)}` })
+    const rest = ['one', 'two']
+    const step = () => {
+      log.push('step')
+      const text = rest.shift()
+      return text === undefined ? { done: true } : { done: false, value: say(text) }
+    }
+    const iterator = {
+      get next() {
+        log.push('next')
+        return step
+      },
+    }
     const iterable = {
       get [Symbol.iterator]() {
         log.push('iterator')
-        return function* () {
-          for (const text of ['one', 'two']) {
-            log.push('next')
-            yield say(text)
-          }
-        }
+        return () => iterator
       },
     }
     toSequence(iterable, 'f')
-    assert.deepEqual(log, ['iterator', 'next', 'one', 'next', 'two'])
+    assert.deepEqual(log, ['iterator', 'next', 'step', 'one', 'step', 'two', 'step'])
   })
 })
 

@@ -153,6 +153,21 @@ describe('messages', () => {
     assert.deepEqual(log, ['open 1', ...texts.map((payload) => `message 1 ${payload}`), 'close 3 1000 '])
   })
 
+  it('come so behind a time of silence, too', async () => {
+    await using server = await scriptedServer({
+      on: (line, { send, socket }) => {
+        if (line.startsWith('text')) send(text('a'), text('b'), close(1000))
+        else socket.end()
+      },
+    })
+    const { socket, log, opened, closed } = watchSocket(new WebSocket(server.url))
+    await opened
+    await new Promise((resolve) => setImmediate(resolve))
+    socket.send('go')
+    await closed
+    assert.deepEqual(log, ['open 1', 'message 1 a', 'message 1 b', 'close 3 1000 '])
+  })
+
   it('do not pile up behind a listener: the server is held back', async () => {
     await using server = await serve({ limits: { maxSendBuffer: 2 ** 40 } }, (conn) => {
       const chunk = new Uint8Array(2 ** 20)
@@ -198,19 +213,23 @@ describe('the end', () => {
       assert.match(sent[0] ?? '', /^close 10(?:02|07|09) /)
     })
 
-  it('is a failure behind close(), too, when the server breaks a rule', async () => {
-    await using server = await scriptedServer({
-      on: (_line, client) => {
-        client.send({ opcode: 3 })
-        client.socket.end()
-      },
+  for (const [name, frame] of [
+    ['breaks a rule', { opcode: 3 }],
+    ['sends too much', { opcode: 2, length: 2 ** 28 }],
+  ] as const)
+    it(`is a failure behind close(), too, when the server ${name}`, async () => {
+      await using server = await scriptedServer({
+        on: (_line, client) => {
+          client.send(frame)
+          client.socket.end()
+        },
+      })
+      const { socket, log, opened, closed } = watchSocket(new WebSocket(server.url))
+      await opened
+      socket.close()
+      await closed
+      assert.deepEqual(log, ['open 1', 'error 3', 'close 3 1006  unclean'])
     })
-    const { socket, log, opened, closed } = watchSocket(new WebSocket(server.url))
-    await opened
-    socket.close()
-    await closed
-    assert.deepEqual(log, ['open 1', 'error 3', 'close 3 1006  unclean'])
-  })
 
   for (const [name, drop] of [
     ['FIN', 'end'],

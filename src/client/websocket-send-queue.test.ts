@@ -90,7 +90,6 @@ describe('the queue of messages', () => {
     text('behind')
     slow.fail?.(new DOMException('changed', 'NotReadableError'))
     await peer.conn.closed
-    queue.end()
     assert.equal(failures.count, 1)
     assert.deepEqual(peer.sent(), [])
     assert.equal(queue.bufferedAmount, 10)
@@ -104,7 +103,6 @@ describe('the queue of messages', () => {
     text('much')
     assert.equal(failures.count, 1)
     await peer.conn.closed
-    queue.end()
     assert.equal(queue.bufferedAmount, 4)
   })
 
@@ -114,7 +112,6 @@ describe('the queue of messages', () => {
     blob(slow)
     peer.conn.terminate()
     await peer.conn.closed
-    queue.end()
     slow.release?.()
     await turn()
     text('x')
@@ -158,6 +155,21 @@ describe('bufferedAmount', () => {
     peer.conn.terminate()
   })
 
+  it('counts messages that came while others were leaving', async () => {
+    const { peer, queue, text } = setUp()
+    peer.stream.hold()
+    text('abc')
+    await turn()
+    for (let i = 0; i < 100; i++) text('abc')
+    peer.stream.release(true)
+    await turn()
+    assert.ok(queue.bufferedAmount >= 300, `${queue.bufferedAmount}`)
+    peer.stream.release()
+    await turn()
+    assert.equal(queue.bufferedAmount, 0)
+    peer.conn.terminate()
+  })
+
   it('is right for many small messages', async () => {
     const { peer, queue, text } = setUp()
     peer.stream.hold()
@@ -189,7 +201,6 @@ describe('bufferedAmount', () => {
     await turn()
     peer.conn.terminate()
     await peer.conn.closed
-    queue.end()
     assert.equal(queue.bufferedAmount, 650_000)
   })
 })

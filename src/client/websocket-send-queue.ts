@@ -26,7 +26,6 @@ export class WebSocketSendQueue {
   /** Bytes that came when the connection was ending already. */
   #lostSize = 0
   #closing: CloseStatus | undefined
-  #ended = false
 
   /** @param onFailed - a message could not be sent: the connection is being dropped */
   constructor(conn: Conn, onFailed: () => void) {
@@ -34,7 +33,10 @@ export class WebSocketSendQueue {
     this.#onFailed = onFailed
   }
 
-  /** Bytes of payload that have not left. It gets smaller between two turns only, as bytes leave then. */
+  /**
+   * Bytes of payload that have not left. It gets smaller between two turns only, as bytes leave then; at the end of the
+   * connection it stays what it is.
+   */
   get bufferedAmount(): number {
     this.#forgetSent()
     return this.#waitingSize + this.#batchesSize + this.#lostSize
@@ -54,16 +56,9 @@ export class WebSocketSendQueue {
     else void closeWhenSent(this.#conn, status)
   }
 
-  /** The connection has ended: what has not left never will, and still counts. */
-  end(): void {
-    this.#forgetSent()
-    this.#ended = true
-  }
-
   async #readBlobs(): Promise<void> {
     for (let data = this.#waiting[0]; data !== undefined; data = this.#waiting[0]) {
       const message = data instanceof Blob ? await readBlob(data) : data
-      if (this.#ended) return
       if (message === undefined) return this.#fail()
       this.#waiting.shift()
       const size = sizeOf(message)
@@ -98,7 +93,7 @@ export class WebSocketSendQueue {
   }
 
   #forgetSent(): void {
-    if (this.#ended || this.#batches.length === 0) return
+    if (this.#batches.length === 0) return
     const left = this.#conn.stats.bytesSent - this.#conn.bufferedAmount
     let gone = 0
     for (const { end, size } of this.#batches) {

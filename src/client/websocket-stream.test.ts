@@ -190,17 +190,29 @@ describe('its close()', () => {
 
   it('drops what has not been read, but for the chunk that is there', async () => {
     await using server = await scriptedServer({
-      frames: ['a', 'b', 'c'].map((payload) => ({ opcode: 1, payload })),
+      frames: [...['a', 'b', 'c'].map((payload) => ({ opcode: 1, payload })), { opcode: 9 }],
       on: answerClose,
     })
     const { stream, reader } = await opened(server.url)
-    await until(() => server.scripted.length > 0, 'the server')
     assert.equal((await reader.read()).value, 'a')
+    await until(() => server.scripted[0]?.sent.length === 1, 'the pong behind the messages')
     stream.close()
     await stream.closed
-    const rest = [await reader.read(), await reader.read()]
-    assert.ok(rest.some(({ done }) => done))
-    assert.ok(!rest.some(({ value }) => value === 'c'))
+    assert.equal((await reader.read()).value, 'b')
+    assert.equal((await reader.read()).done, true)
+  })
+
+  it('drops what comes behind it, though somebody reads', async () => {
+    await using server = await scriptedServer({
+      on: (line, client) => {
+        client.send({ opcode: 1, payload: 'late' })
+        answerClose(line, client)
+      },
+    })
+    const { stream, reader } = await opened(server.url)
+    const read = reader.read()
+    stream.close()
+    assert.equal((await read).done, true)
   })
 
   it('lets writes that come behind it pass unsent', async () => {

@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ClientRequest } from 'node:http'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
+import { AnsweringServer } from '../../test/support/answering-server.ts'
 import { scriptedServer } from '../../test/support/scripted-server.ts'
 import { isPending, until } from '../../test/support/until.ts'
 import { watchSocket } from '../../test/support/watch-socket.ts'
@@ -302,16 +303,18 @@ describe('send', () => {
     await closed
   })
 
-  it('drops the connection, as an error, for a Blob that cannot be read', async () => {
-    await using server = await echo()
-    const { socket, log, closed } = await opened(server.url)
-    const blob = new Blob(['x'])
-    blob.arrayBuffer = () => Promise.reject(new DOMException('changed', 'NotReadableError'))
-    socket.send(blob)
-    await closed
-    assert.deepEqual(log, ['open 1', 'error 3', 'close 3 1006  unclean'])
-    assert.equal(socket.bufferedAmount, 1)
-  })
+  for (const closing of [false, true])
+    it(`drops the connection for a Blob that cannot be read: an error${closing ? ', also behind close()' : ''}`, async () => {
+      await using server = await echo()
+      const { socket, log, closed } = await opened(server.url)
+      const blob = new Blob(['x'])
+      blob.arrayBuffer = () => Promise.reject(new DOMException('changed', 'NotReadableError'))
+      socket.send(blob)
+      if (closing) socket.close()
+      await closed
+      assert.deepEqual(log, ['open 1', 'error 3', 'close 3 1006  unclean'])
+      assert.equal(socket.bufferedAmount, 1)
+    })
 })
 
 describe('bufferedAmount', () => {
@@ -376,6 +379,16 @@ describe('while it connects', () => {
     await closed
     assert.deepEqual(log, ['error 3', 'close 3 1006  unclean'])
     assert.equal(socket.bufferedAmount, 5)
+  })
+
+  it('closes at once, though the server never answers', async () => {
+    await using server = await AnsweringServer.start(() => {})
+    const { socket, log, closed } = watchSocket(new WebSocket(server.url))
+    await until(() => server.requests.length > 0, 'the request')
+    socket.close()
+    await closed
+    assert.deepEqual(log, ['error 3', 'close 3 1006  unclean'])
+    await server.deserted()
   })
 
   it('closes though the connection is made already, and has not told yet', async () => {
@@ -459,10 +472,7 @@ describe('close', () => {
     socket.close(4000)
     socket.close(4002)
     await closed
-    assert.deepEqual(
-      server.scripted[0]?.sent.map((line) => line.split(' ')[0]),
-      ['text', 'binary', 'close'],
-    )
+    assert.deepEqual(server.scripted[0]?.sent, ['text 6f6e65', 'binary 74776f', 'close 4000 ""'])
     assert.deepEqual(log, ['open 1', 'close 3 4001 '])
   })
 })
