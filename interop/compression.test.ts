@@ -8,8 +8,8 @@ import { after, describe, test } from 'node:test'
 import { type CompressionOptions, type Conn, dial, serve } from 'silverback'
 import { type PerMessageDeflateOptions, type RawData, WebSocket, WebSocketServer } from 'ws'
 import { assertNoLeaks } from '../test/leaks.ts'
-import { pythonWithWebsockets } from './peers.ts'
-import { PythonPeer } from './python/peer.ts'
+import { LedPeer } from './led-peer.ts'
+import { websockets } from './matrix/peer-kind.ts'
 import { assertSame, samples } from './samples.ts'
 
 after(() => assertNoLeaks())
@@ -130,13 +130,14 @@ describe('ws as a client', () => {
   })
 })
 
-const python = pythonWithWebsockets()
+const python = websockets.program()
 const skip = python === undefined ? 'no Python with websockets (apt-get install python3-websockets)' : false
+const newPeer = (): LedPeer => new LedPeer(python ?? { command: '', args: [] })
 
 describe('python3-websockets, as it comes', { skip }, () => {
   const small = messages.filter((message) => message.length < 70_000)
 
-  const assertBothWays = async (conn: Conn, peer: PythonPeer): Promise<void> => {
+  const assertBothWays = async (conn: Conn, peer: LedPeer): Promise<void> => {
     for (const [index, message] of small.entries()) {
       conn.send(message)
       assertSame(await peer.read(), message, `message ${index}, to Python`)
@@ -160,8 +161,8 @@ describe('python3-websockets, as it comes', { skip }, () => {
         accept = resolve
       })
       await using server = await serve({ compression }, (conn) => accept(conn))
-      await using peer = new PythonPeer(python ?? '')
-      const opened = await peer.connect(server.url)
+      await using peer = newPeer()
+      const opened = await peer.connect(server.url, { compression: true })
       assert.deepEqual(opened.extensions, ['permessage-deflate'])
       const conn = await accepted
       assert.match(conn.extensions, agreed)
@@ -169,8 +170,8 @@ describe('python3-websockets, as it comes', { skip }, () => {
     })
 
     test(`as a server, ${name}`, async () => {
-      await using peer = new PythonPeer(python ?? '')
-      const conn = await dial(`ws://127.0.0.1:${await peer.serve()}/`, { compression })
+      await using peer = newPeer()
+      const conn = await dial(`ws://127.0.0.1:${await peer.serve({ compression: true })}/`, { compression })
       try {
         const opened = await peer.accept()
         assert.deepEqual(opened.extensions, ['permessage-deflate'])
@@ -184,8 +185,8 @@ describe('python3-websockets, as it comes', { skip }, () => {
   }
 
   test('incompressible messages of just the limit come through from its thrifty zlib', async () => {
-    await using peer = new PythonPeer(python ?? '')
-    const conn = await dial(`ws://127.0.0.1:${await peer.serve({ maxSize: 2 ** 21 })}/`, {
+    await using peer = newPeer()
+    const conn = await dial(`ws://127.0.0.1:${await peer.serve({ compression: true, maxSize: 2 ** 21 })}/`, {
       compression: true,
     })
     try {

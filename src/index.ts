@@ -4,9 +4,12 @@
  * @module
  */
 
+export type { ConnectHook, ConnectTarget } from './client/connect-stream.ts'
+export type { CookieJar } from './client/cookies.ts'
 export type { DialOptions } from './client/dial-options.ts'
 export { Dialer, dial } from './client/dialer.ts'
 export type { NetworkStatus } from './client/network-status.ts'
+export type { ProxyChoice, ProxyOptions } from './client/proxy.ts'
 export { reconnect } from './client/reconnect.ts'
 export type {
   Attempt,
@@ -23,15 +26,22 @@ export {
   reconnecting,
 } from './client/reconnecting-conn.ts'
 export type { DropReason, OutboxOptions, OverflowPolicy } from './client/send-queue.ts'
+export type { DialTlsOptions } from './client/start-tls.ts'
 export { WebSocket } from './client/websocket.ts'
 export { WebSocketStream } from './client/websocket-stream.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
-export { Conn } from './conn/conn.ts'
+export { formatCloseMessage, isCloseError, isUnexpectedCloseError } from './conn/close-helpers.ts'
+export { Conn, type MessagesOptions } from './conn/conn.ts'
+export type { ControlHandlers } from './conn/control.ts'
 export type { ExtensionOptions } from './conn/extension-options.ts'
 export type { MessageListener, TextAs } from './conn/inbox.ts'
-export type { SlowPolicy } from './conn/link.ts'
+export type { JsonOptions } from './conn/json.ts'
+export { MessageStream } from './conn/message-stream.ts'
+export { MessageWriter } from './conn/message-writer.ts'
+export type { DiagnosticsEvents, Log, LogEntry } from './conn/observer.ts'
+export type { SlowPolicy } from './conn/sender.ts'
 export type { CompressionOptions } from './protocol/deflate-negotiation.ts'
-export type { Extension, ExtensionFactory } from './protocol/extension.ts'
+export type { Extension, ExtensionFactory, StreamDecoder } from './protocol/extension.ts'
 export { defaultLimits, type Limits } from './protocol/limits.ts'
 export type { Authorization, Authorize, AuthorizeDetails } from './server/authorize.ts'
 export type { DrainOptions } from './server/drain.ts'

@@ -26,12 +26,14 @@ export {
   type ResolvedCompression,
   resolveCompression,
 } from './protocol/deflate-negotiation.ts'
-export type { Extension, ExtensionFactory } from './protocol/extension.ts'
+export type { Extension, ExtensionFactory, StreamDecoder } from './protocol/extension.ts'
+export type { EncodedMessage, PieceEncoder } from './protocol/extension-pipeline.ts'
 export type { Fault, FaultCode } from './protocol/fault.ts'
 export { FrameDecoder, type FrameDecoderOptions, type FrameSink } from './protocol/frame-decoder.ts'
 export { defaultLimits, type Limits, resolveLimits } from './protocol/limits.ts'
 export { heapSlabs, Output, type SlabSource } from './protocol/output.ts'
-export { Protocol, type ProtocolHandler, type ProtocolOptions } from './protocol/protocol.ts'
+export { Protocol, type ProtocolOptions } from './protocol/protocol.ts'
+export type { ProtocolHandler, StreamHandler } from './protocol/protocol-handler.ts'
 export {
   decideUpgrade,
   type HandshakeHeaders,

@@ -73,6 +73,8 @@ describe('every example', { timeout }, () => {
       'examples/echo/client.ts',
       'examples/echo/server.ts',
       'examples/filewatch/server.ts',
+      'examples/metrics/server.ts',
+      'examples/tracing/server.ts',
     ])
   })
 

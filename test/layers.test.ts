@@ -73,6 +73,18 @@ describe('the checks themselves', () => {
     ])
   })
 
+  test('layers: an optional package is loaded late, in its place', () => {
+    const breaches = layerBreaches(
+      fake({
+        'src/client/socks-tunnel.ts': "type S = typeof import('socks')\nconst load = () => import('socks')",
+        'src/client/dialer.ts': "const load = () => import('socks')",
+      }),
+    )
+    assert.deepEqual(breaches, ["src/client/dialer.ts imports the package 'socks'"])
+    const early = fake({ 'src/client/socks-tunnel.ts': "import type { SocksClient } from 'socks'" })
+    assert.deepEqual(layerBreaches(early), ["src/client/socks-tunnel.ts imports the package 'socks'"])
+  })
+
   test('purity: names and imports count in code only', () => {
     const found = impurities(
       fake({

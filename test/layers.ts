@@ -10,6 +10,8 @@ export interface Import {
   readonly specifier: string
   /** `import type`, `export type`: gone after compilation. */
   readonly isType: boolean
+  /** `import()`: not before somebody wants it. */
+  readonly isLate: boolean
 }
 
 /** What each folder of src may import from, besides itself. A new folder needs a line here. */
@@ -30,13 +32,20 @@ const impureName =
   /(?<![\w$.#])(?:set(?:Timeout|Interval|Immediate)|performance|process|globalThis|randomBytes|Date\.now|new Date|Math\.random)(?![\w$])/g
 
 /** Built-in modules where they only compute: the one hash of the handshake, and zlib's synchronous functions. */
-const pureBuiltins: ReadonlyMap<string, string> = new Map([
-  ['node:crypto', 'src/wire/accept-key.ts'],
-  ['node:zlib', 'src/protocol/deflate.ts'],
+const pureBuiltins: ReadonlyMap<string, readonly string[]> = new Map([
+  ['node:crypto', ['src/wire/accept-key.ts']],
+  ['node:zlib', ['src/protocol/deflate.ts', 'src/protocol/inflater.ts']],
 ])
 
+/** Optional peer dependencies, and where they may be loaded: when somebody wants them, by `import()`. */
+const optionalPackages: ReadonlyMap<string, string> = new Map([['socks', 'src/client/socks-tunnel.ts']])
+
+function isOptional(path: string, { specifier, isLate }: Import): boolean {
+  return isLate && optionalPackages.get(specifier) === path
+}
+
 function isPureBuiltin(path: string, specifier: string): boolean {
-  return specifier === 'node:buffer' || pureBuiltins.get(specifier) === path
+  return specifier === 'node:buffer' || pureBuiltins.get(specifier)?.includes(path) === true
 }
 
 /** The folder below src, or '' for an entry point. */
@@ -61,7 +70,7 @@ export function importsOf(source: string): Import[] {
     [...code.matchAll(form)].map((match) => {
       const start = match.index + match[0].length
       const specifier = source.slice(start, code.indexOf(code[start - 1] as string, start))
-      return { specifier, isType: (match[1] ?? '') !== '' }
+      return { specifier, isType: (match[1] ?? '') !== '', isLate: match[0].includes('(') }
     }),
   )
 }
@@ -80,10 +89,12 @@ export function layerBreaches(sources: Sources): string[] {
     const allowed = layers[folder]
     if (folder !== '' && allowed === undefined)
       breaches.push(`${path}: src/${folder} is not in the table of layers`)
-    for (const { specifier } of importsOf(source)) {
+    for (const imported of importsOf(source)) {
+      const { specifier } = imported
       const target = resolveImport(path, specifier)
       if (target === undefined) {
-        if (!specifier.startsWith('node:')) breaches.push(`${path} imports the package '${specifier}'`)
+        if (!specifier.startsWith('node:') && !isOptional(path, imported))
+          breaches.push(`${path} imports the package '${specifier}'`)
       } else if (!target.startsWith('src/')) {
         breaches.push(`${path} imports ${target}, out of src`)
       } else if (folderOf(target) === '') {

@@ -54,8 +54,12 @@ const entries: Readonly<
       'CloseInfo',
       'CompressionOptions',
       'ConnStats',
+      'ConnectHook',
+      'ConnectTarget',
+      'CookieJar',
       'Data',
       'DialOptions',
+      'DialTlsOptions',
       'DrainOptions',
       'DropReason',
       'EncodingStats',
@@ -74,6 +78,8 @@ const entries: Readonly<
       'OutboxOptions',
       'OverflowPolicy',
       'PerAttempt',
+      'ProxyChoice',
+      'ProxyOptions',
       'ReconnectClock',
       'ReconnectDialOptions',
       'ReconnectOptions',
@@ -277,6 +283,16 @@ describe('the packed package', { timeout: 120_000 }, () => {
     }
     for (const name of Object.keys(peerDependencies))
       assert.equal(peerDependenciesMeta[name]?.optional, true, name)
+  })
+
+  test('what an optional package is for says that it is missing', async () => {
+    const code = `const { dial } = await import('silverback')
+      const options = { proxy: 'socks5h://user:secret@127.0.0.1:1' }
+      await dial('ws://a.example', options).catch(({ code, message }) => console.log(code, message))`
+    assert.equal(
+      await runNode('--input-type=module', '--eval', code),
+      'ERR_WS_PROXY a SOCKS proxy needs the npm package socks, which cannot be loaded: npm install socks\n',
+    )
   })
 
   for (const [entry, { values, types }] of Object.entries(entries)) {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import type { Conn } from '../conn/conn.ts'
+import { Observer } from '../conn/observer.ts'
 import { defaultLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
-import { checkUrl, type DialOptions, resolveDialOptions } from './dial-options.ts'
+import { type DialOptions, resolveDialOptions } from './dial-options.ts'
 
 function throwsUsage(act: () => unknown, code: string, message: RegExp): void {
   assert.throws(act, (error: unknown) => {
@@ -27,14 +29,21 @@ describe('resolveDialOptions', () => {
       'handshakeTimeout',
       'slow',
       'tls',
+      'proxy',
+      'redirects',
+      'jar',
+      'connect',
+      'lookup',
+      'localAddress',
       'signal',
       'onError',
       'compression',
       'extensions',
     ]
     for (const options of [{}, Object.fromEntries(names.map((name) => [name, undefined]))]) {
-      const { onError, ...rest } = resolveDialOptions(options)
+      const { onError, observer, ...rest } = resolveDialOptions(options)
       assert.equal(typeof onError, 'function')
+      assert.ok(observer instanceof Observer)
       assert.deepEqual(rest, {
         headers: {},
         subprotocols: [],
@@ -42,6 +51,12 @@ describe('resolveDialOptions', () => {
         limits: defaultLimits,
         slow: 'close',
         tls: {},
+        proxy: { choice: 'environment', headers: {}, tls: {} },
+        redirects: 0,
+        jar: undefined,
+        connect: undefined,
+        lookup: undefined,
+        localAddress: undefined,
         signal: undefined,
       })
     }
@@ -53,11 +68,21 @@ describe('resolveDialOptions', () => {
       subprotocols: ['a', 'b'],
       slow: 'skip',
       tls: { ca: 'x' },
+      proxy: false,
+      redirects: 100,
+      jar: { getCookieString: () => '', setCookie() {} },
+      connect: () => new PassThrough(),
+      lookup: () => {},
+      localAddress: '::1',
       signal: new AbortController().signal,
       onError: () => {},
     } as const
-    const { limits, ...rest } = resolveDialOptions({ ...options, limits: { maxMessageSize: 5 } })
-    assert.deepEqual(rest, { ...options, extensions: [] })
+    const { limits, observer, ...rest } = resolveDialOptions({ ...options, limits: { maxMessageSize: 5 } })
+    assert.deepEqual(rest, {
+      ...options,
+      proxy: { choice: false, headers: {}, tls: {} },
+      extensions: [],
+    })
     assert.deepEqual([limits.maxMessageSize, limits.maxFrameSize, limits.closeTimeout], [5, 5, 5_000])
   })
 
@@ -122,56 +147,35 @@ describe('resolveDialOptions', () => {
     ]),
     [{ slow: 'queue' }, /^slow must be 'close' or 'skip', not queue/],
     ...[null, true, 'ca'].map((tls): [unknown, RegExp] => [{ tls }, /^tls must be an object/]),
+    ...['host', 'port', 'path', 'socket', 'lookup', 'localAddress'].map((name): [unknown, RegExp] => [
+      { tls: { ca: 'x', [name]: undefined } },
+      new RegExp(`^tls has ${name}, which is not for TLS`),
+    ]),
+    [{ proxy: 'ftp://user:secret@proxy.example' }, /^proxy: a proxy has the scheme http, .*(?!.*secret)/],
+    [{ proxy: { port: 3128 } }, /^port is not an option; the options are url, headers, tls/],
+    ...[-1, 1.5, 101, Number.NaN, '5', null, true].map((redirects): [unknown, RegExp] => [
+      { redirects },
+      /^redirects must be an integer from 0 to 100, not /,
+    ]),
+    ...[null, 'jar', {}, { getCookieString() {} }, { setCookie() {} }].map((jar): [unknown, RegExp] => [
+      { jar },
+      /^jar must have the methods getCookieString and setCookie/,
+    ]),
+    ...[null, {}, 'x'].map((connect): [unknown, RegExp] => [{ connect }, /^connect must be a function/]),
+    ...[null, {}, 'x'].map((lookup): [unknown, RegExp] => [{ lookup }, /^lookup must be a function/]),
+    ...[null, 5, '', 'localhost', '[::1]'].map((localAddress): [unknown, RegExp] => [
+      { localAddress },
+      /^localAddress must be an IP address, not /,
+    ]),
     ...[null, {}, new AbortController()].map((signal): [unknown, RegExp] => [
       { signal },
       /^signal must be an AbortSignal/,
     ]),
+    ...[null, {}, 'log'].map((log): [unknown, RegExp] => [{ log }, /^log must be a function/]),
     ...[null, {}, 'log'].map((onError): [unknown, RegExp] => [{ onError }, /^onError must be a function/]),
   ]
   for (const [options, message] of wrong) {
     it(`throws at ${named(options)}`, () =>
       throwsUsage(() => resolveDialOptions(options as DialOptions), 'ERR_WS_INVALID_OPTION', message))
-  }
-})
-
-describe('checkUrl', () => {
-  const good: [given: string | URL, href: string][] = [
-    ['ws://example.com', 'ws://example.com/'],
-    ['wss://example.com:443/a?b=c', 'wss://example.com/a?b=c'],
-    ['WS://EXAMPLE.com:80/A', 'ws://example.com/A'],
-    ['ws://[::1]:8080/', 'ws://[::1]:8080/'],
-    ['ws://bücher.example/ä ö?ü', 'ws://xn--bcher-kva.example/%C3%A4%20%C3%B6?%C3%BC'],
-    ['  ws://example.com/\n', 'ws://example.com/'],
-    [new URL('ws://example.com/x'), 'ws://example.com/x'],
-  ]
-  for (const [given, href] of good) {
-    it(`takes ${named(given)}`, () => assert.equal(checkUrl(given).href, href))
-  }
-
-  it('gives a URL that later changes do not reach', () => {
-    const given = new URL('ws://example.com/')
-    const checked = checkUrl(given)
-    given.hostname = 'evil.example'
-    assert.equal(checked.hostname, 'example.com')
-  })
-
-  const bad: [given: unknown, message: RegExp][] = [
-    ...['', 'example.com', '/chat', '//example.com', 'ws://', 'ws://a b/', 'ws://[::1', 'ws://x:65536/'].map(
-      (given): [unknown, RegExp] => [given, /is not a URL$/],
-    ),
-    ...[undefined, null, 5, {}].map((given): [unknown, RegExp] => [given, /is not a URL$/]),
-    ...['http', 'https', 'ftp', 'file', 'ws+unix', 'javascript'].map((scheme): [unknown, RegExp] => [
-      `${scheme}://example.com/`,
-      /^dial: the scheme must be ws or wss, not /,
-    ]),
-    ['localhost:8080', /the scheme must be ws or wss, not localhost$/],
-    ['ws://example.com/#top', /has no fragment$/],
-    ...['ws://user:secret@example.com/', 'wss://secret@example.com', 'ws://:secret@example.com'].map(
-      (given): [unknown, RegExp] => [given, /^dial: no user name or password in the URL(?!.*secret)/],
-    ),
-  ]
-  for (const [given, message] of bad) {
-    it(`throws at ${named(given)}`, () =>
-      throwsUsage(() => checkUrl(given as string), 'ERR_WS_INVALID_ARGUMENT', message))
   }
 })

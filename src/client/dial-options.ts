@@ -1,31 +1,72 @@
-import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { isIP, type LookupFunction } from 'node:net'
 import type { Conn } from '../conn/conn.ts'
 import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
-import type { SlowPolicy } from '../conn/link.ts'
+import { type Log, Observer } from '../conn/observer.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
-import { isToken } from '../wire/header-grammar.ts'
+import type { ConnectHook } from './connect-stream.ts'
+import { type CookieJar, isCookieJar } from './cookies.ts'
+import { wrongHeader } from './header-options.ts'
+import {
+  type ProxyChoice,
+  type ProxyOptions,
+  type ResolvedProxyOptions,
+  resolveProxyOptions,
+} from './proxy.ts'
+import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
 
 /** How to connect, and how the connection behaves. */
 export interface DialOptions<Subprotocol extends string = string> extends ExtensionOptions {
-  /** Further headers of the request, such as `authorization`; `host` may be set too. */
+  /** Further headers of the request, such as `authorization`; `host` may be set too. What a redirect leaves of them: see `redirects`. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** The subprotocols to offer, best first; names that are written here are the type of `conn.subprotocol`. Default: none. */
   readonly subprotocols?: readonly Subprotocol[] | undefined
   /** Limits that differ from `defaultLimits`. */
   readonly limits?: Partial<Limits> | undefined
-  /** Milliseconds for the whole opening handshake, from the name look-up on; 0 = no limit. Default: the limit of that name, 10 s. */
+  /**
+   * Milliseconds for the whole opening handshake, from the name look-up on, with proxies and redirects; 0 = no limit.
+   * Default: the limit of that name, 10 s.
+   */
   readonly handshakeTimeout?: number | undefined
   /** What `send` does above `maxSendBuffer`: `close` with 1013 (the default) or `skip` the message. */
   readonly slow?: SlowPolicy | undefined
-  /** For `wss:`, as for `tls.connect`: `ca`, `cert`, `key`, `servername`, ... */
-  readonly tls?: TlsOptions | undefined
+  /** For `wss:`, as for `tls.connect`: `ca`, `cert`, `key`, `servername`, ... TLS with a proxy has options of its own. */
+  readonly tls?: DialTlsOptions | undefined
+  /**
+   * The proxy to go through: `http:`, `https:`, `socks5:` or `socks5h:`, with user and password in the URL where it
+   * wants them (SOCKS needs the npm package `socks`). `false` for none; a function to choose for each server. Default:
+   * what the environment names in `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`; this machine is then
+   * reached directly.
+   */
+  readonly proxy?: string | URL | false | ProxyChoice | ProxyOptions | undefined
+  /**
+   * How many redirects are followed, 0 to 100. They never lead from `wss` to `ws`. To another origin go of your
+   * headers only `accept-language`, `origin` and `user-agent`, and no client certificate. Default 0.
+   */
+  readonly redirects?: number | undefined
+  /**
+   * Sends the cookies of this jar, and keeps in it what the answers set. Of a cookie that `headers` has too, that one
+   * is sent.
+   */
+  readonly jar?: CookieJar | undefined
+  /**
+   * Gives the byte stream to the server, or to the proxy, in place of a TCP connection; TLS is spoken over it by
+   * `dial`. What it throws is the `cause` of a `HandshakeError`.
+   */
+  readonly connect?: ConnectHook | undefined
+  /** Finds the addresses of a name, as `dns.lookup` does, which is the default. All that it gives are tried. */
+  readonly lookup?: LookupFunction | undefined
+  /** The IP address of this machine to connect from. Default: the system chooses. */
+  readonly localAddress?: string | undefined
   /** Gives up the handshake; once connected it has no effect. */
   readonly signal?: AbortSignal | undefined
-  /** Gets what an `onMessage` listener threw; the connection is being closed with 1011. Default: `console.error`. */
+  /** Gets what an `onMessage` listener threw; the connection is being closed with 1011. Default: `log` if there is one, else `console.error`. */
   readonly onError?: ((error: unknown, conn: Conn) => void) | undefined
+  /** Hears of the connection, and of the one that could not be had; see `LogEntry`. Default: nobody. */
+  readonly log?: Log | undefined
 }
 
 /** The options, checked and complete. */
@@ -35,9 +76,16 @@ export interface ResolvedDialOptions {
   readonly extensions: readonly ExtensionFactory[]
   readonly limits: Limits
   readonly slow: SlowPolicy
-  readonly tls: TlsOptions
+  readonly tls: DialTlsOptions
+  readonly proxy: ResolvedProxyOptions
+  readonly redirects: number
+  readonly jar: CookieJar | undefined
+  readonly connect: ConnectHook | undefined
+  readonly lookup: LookupFunction | undefined
+  readonly localAddress: string | undefined
   readonly signal: AbortSignal | undefined
   readonly onError: (error: unknown, conn: Conn) => void
+  readonly observer: Observer
 }
 
 const names = [
@@ -47,13 +95,20 @@ const names = [
   'handshakeTimeout',
   'slow',
   'tls',
+  'proxy',
+  'redirects',
+  'jar',
+  'connect',
+  'lookup',
+  'localAddress',
   'signal',
   'onError',
+  'log',
   ...extensionOptionNames,
 ] as const
 
 /** The headers that the handshake itself writes. */
-const reserved = new Set([
+const reserved: ReadonlySet<string> = new Set([
   'upgrade',
   'connection',
   'content-length',
@@ -69,13 +124,18 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   checkNames(options, names)
   const { headers = {}, subprotocols = [], handshakeTimeout, slow = 'close', tls = {}, signal } = options
   checkSubprotocols(subprotocols)
-  checkHeaders(headers)
+  const wrong = wrongHeader(headers, reserved)
+  if (wrong !== undefined) throw invalid(`headers${wrong}`)
   if (slow !== 'close' && slow !== 'skip')
     throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
-  if (typeof tls !== 'object' || tls === null) throw invalid('tls must be an object, as for tls.connect')
+  const wrongTls = wrongTlsOptions(tls)
+  if (wrongTls !== undefined) throw invalid(`tls ${wrongTls}`)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal')
   if (options.onError !== undefined && typeof options.onError !== 'function')
     throw invalid('onError must be a function')
+  const { log } = options
+  if (log !== undefined && typeof log !== 'function') throw invalid('log must be a function')
+  checkNetwork(options)
   return {
     headers,
     subprotocols,
@@ -85,52 +145,33 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
     ),
     slow,
     tls,
+    proxy: resolveProxyOptions(options.proxy),
+    redirects: options.redirects ?? 0,
+    jar: options.jar,
+    connect: options.connect,
+    lookup: options.lookup,
+    localAddress: options.localAddress,
     signal,
-    onError: options.onError ?? ((error) => console.error('silverback: a message listener failed:', error)),
+    onError: options.onError ?? (log === undefined ? reportFailure : () => {}),
+    observer: new Observer(log),
   }
 }
 
-/**
- * The URL of a WebSocket (RFC 6455 section 3).
- *
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for one that is not `ws:` or `wss:`, or has credentials or a fragment
- */
-export function checkUrl(given: string | URL): URL {
-  if (!URL.canParse(String(given))) throw wrongUrl(`${JSON.stringify(String(given))} is not a URL`)
-  const url = new URL(given)
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
-    throw wrongUrl(`the scheme must be ws or wss, not ${url.protocol.slice(0, -1)}`)
-  // Not quoted: it would carry the password into logs.
-  if (url.username !== '' || url.password !== '')
-    throw wrongUrl('no user name or password in the URL: send an authorization header')
-  if (url.hash !== '') throw wrongUrl('a WebSocket URL has no fragment')
-  return url
-}
-
-function checkHeaders(headers: Readonly<Record<string, string>>): void {
-  // A `Headers` or a `Map` has no properties of its own: it would go unnoticed that nothing is sent.
-  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
-    throw invalid('headers must be an object of names and values')
-  for (const [name, value] of Object.entries(headers)) {
-    if (!isToken(name)) throw invalid(`headers: ${JSON.stringify(name)} is not a header name`)
-    if (reserved.has(name.toLowerCase())) throw invalid(`headers: ${name} is set by the handshake`)
-    if (typeof value !== 'string' || hasControl(value))
-      throw invalid(`headers: the value of ${name} is not a line of text`)
-  }
-}
-
-function hasControl(value: string): boolean {
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i)
-    if ((code < 0x20 && code !== 0x09) || code === 0x7f || code > 0xff) return true
-  }
-  return false
+function checkNetwork({ redirects, jar, connect, lookup, localAddress }: DialOptions): void {
+  if (redirects !== undefined && !(Number.isInteger(redirects) && redirects >= 0 && redirects <= 100))
+    throw invalid(`redirects must be an integer from 0 to 100, not ${String(redirects)}`)
+  if (jar !== undefined && !isCookieJar(jar))
+    throw invalid('jar must have the methods getCookieString and setCookie')
+  if (connect !== undefined && typeof connect !== 'function') throw invalid('connect must be a function')
+  if (lookup !== undefined && typeof lookup !== 'function') throw invalid('lookup must be a function')
+  if (localAddress !== undefined && (typeof localAddress !== 'string' || isIP(localAddress) === 0))
+    throw invalid(`localAddress must be an IP address, not ${String(localAddress)}`)
 }
 
 function invalid(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)
 }
 
-function wrongUrl(message: string): UsageError {
-  return new UsageError('ERR_WS_INVALID_ARGUMENT', `dial: ${message}`)
+function reportFailure(error: unknown): void {
+  console.error('silverback: a message listener failed:', error)
 }

@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { networkInterfaces } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect as netConnect } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
 import { certificate, foreignCertificate, privateKey } from '../../test/support/certificate.ts'
+import { HttpProxy } from '../../test/support/http-proxy.ts'
+import { SocksProxy } from '../../test/support/socks-proxy.ts'
+import type { Conn } from '../conn/conn.ts'
 import { type ServeOptions, type Server, serve } from '../server/serve.ts'
 import type { ServerConn } from '../server/server-conn.ts'
 import type { Handler } from '../server/upgrader.ts'
@@ -357,6 +365,159 @@ describe('dial, over TLS', () => {
     setImmediate(() => controller.abort())
     await assert.rejects(dialled, { name: 'AbortError' })
     await server.deserted()
+  })
+})
+
+describe('dial, the ways to a server', () => {
+  const tls = { cert: certificate, key: privateKey }
+  const ca = { ca: certificate }
+
+  /** Messages each way, and the closing handshake. */
+  async function assertWorks(conn: Conn): Promise<void> {
+    for (const message of ['hello', 'x'.repeat(300_000)]) {
+      conn.send(message)
+      assert.equal(await conn.read(), message)
+    }
+    const { code, wasClean } = await conn.close()
+    assert.deepEqual([code, wasClean], [1000, true])
+  }
+
+  for (const secure of [false, true]) {
+    const scheme = secure ? 'wss' : 'ws'
+    const options = secure ? { tls } : {}
+
+    it(`${scheme} through proxies`, async () => {
+      await using server = await serve(options, echo)
+      const { port } = new URL(server.url)
+      const url = `${scheme}://sub.localhost:${port}/`
+      await using http = await HttpProxy.start({ login: 'user:secret' })
+      await using https = await HttpProxy.start({ tls })
+      await using socks = await SocksProxy.start({ login: 'user:secret' })
+      for (const proxy of [
+        http.url('user:secret@'),
+        new URL(http.url('user:secret@')),
+        { url: https.url(), tls: ca },
+        socks.url('socks5h', 'user:secret@'),
+      ]) {
+        const conn = await dial(url, { proxy, tls: ca })
+        assert.equal(conn.remoteAddress, '127.0.0.1')
+        await assertWorks(conn)
+      }
+      assert.deepEqual([http.requests.length, https.requests.length, socks.requests.length], [2, 1, 1])
+    })
+
+    it(`${scheme} over a stream of the caller's`, async () => {
+      await using server = await serve(options, echo)
+      const { port } = new URL(server.url)
+      const told: unknown[] = []
+      const connect: NonNullable<DialOptions['connect']> = ({ host, port: asked, secure: isSecure }) => {
+        told.push([host, asked, isSecure])
+        const socket = netConnect(Number(port), '127.0.0.1')
+        // No socket that the library would know: a stream like any other.
+        return new Duplex({
+          allowHalfOpen: true,
+          construct(done) {
+            socket.on('data', (chunk) => this.push(chunk) || socket.pause())
+            socket.on('end', () => this.push(null))
+            socket.on('error', (error) => this.destroy(error))
+            socket.on('close', () => this.destroy())
+            done()
+          },
+          read: () => void socket.resume(),
+          write: (chunk, _encoding, done) => void socket.write(chunk, done),
+          final: (done) => void socket.end(done),
+          destroy(error, done) {
+            socket.destroy()
+            done(error)
+          },
+        })
+      }
+      const conn = await dial(`${scheme}://localhost:7/`, { connect, tls: ca })
+      assert.equal(conn.remoteAddress, undefined)
+      await assertWorks(conn)
+      assert.deepEqual(told, [['localhost', 7, secure]])
+    })
+  }
+
+  it('what the hook throws is the cause', async () => {
+    const boom = new Error('boom')
+    const error = await refused(dial('wss://a.example', { connect: () => Promise.reject(boom) }))
+    assert.deepEqual(
+      [error.code, error.message, error.cause],
+      ['ERR_WS_CONNECT', 'no connection to a.example: boom', boom],
+    )
+  })
+
+  it('a unix socket, with localhost as its host', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'silverback-'))
+    const path = join(folder, 'socket')
+    const http = createServer().listen(path)
+    await once(http, 'listening')
+    const hosts: unknown[] = []
+    const server = await serve({ server: http }, (conn) => {
+      hosts.push(conn.request.headers.host, conn.request.url)
+      return echo(conn)
+    })
+    await assertWorks(await dial(`ws+unix:${path}`))
+    await assertWorks(await dial(new URL(`ws+unix://${path}:/a?b`), { headers: { host: 'a.example' } }))
+    assert.deepEqual(hosts, ['localhost', '/', 'a.example', '/a?b'])
+    await server.close()
+    http.close()
+    await once(http, 'close')
+    const error = await refused(dial(`ws+unix:${path}`))
+    assert.equal(error.message, `no connection to ${path}: ENOENT`)
+    await rm(folder, { recursive: true })
+  })
+
+  it('every address of a name is tried, and told when all fail', async () => {
+    await using server = await serve({}, echo)
+    const { port } = new URL(server.url)
+    const lookup: NonNullable<DialOptions['lookup']> = (_host, _options, done) =>
+      done(null, [
+        { address: '::1', family: 6 },
+        { address: '127.0.0.1', family: 4 },
+      ])
+    await assertWorks(await dial(`ws://a.example:${port}`, { lookup, proxy: false }))
+    await server.close()
+    for (const scheme of ['ws', 'wss']) {
+      const error = await refused(dial(`${scheme}://a.example:${port}`, { lookup, proxy: false }))
+      assert.ok(error.cause instanceof AggregateError)
+      assert.match(
+        error.message,
+        /^no connection to a\.example:\d+: E\w+ \(::1: E\w+, 127\.0\.0\.1: ECONNREFUSED\)$/,
+      )
+    }
+  })
+
+  it('from an address of its own', async () => {
+    const { server, conn: other } = await served()
+    await using _ = server
+    await using conn = await dial(server.url, { localAddress: '127.0.0.5' })
+    assert.equal((await other).remoteAddress, '127.0.0.5')
+    assert.equal(conn.state, 'open')
+  })
+
+  it('a server that speaks nothing but HTTP/2 is told apart', async () => {
+    const server = createTlsServer({ ...tls, ALPNProtocols: ['h2'] }).listen(0, '127.0.0.1')
+    server.on('tlsClientError', () => {})
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const error = await refused(dial(`wss://127.0.0.1:${port}`, { tls: ca }))
+    assert.equal(error.code, 'ERR_WS_CONNECT')
+    assert.match(error.message, /: it does not speak HTTP\/1\.1 over TLS \(ALPN\), which a WebSocket needs$/)
+    server.close()
+    await once(server, 'close')
+  })
+
+  it('redirects, when they are wanted, to a connection like any other', async () => {
+    await using server = await serve({ path: '/new' }, echo)
+    await using old = await AnsweringServer.start((socket) =>
+      socket.write(
+        `HTTP/1.1 308 X\r\nLocation: ${server.url.replace('ws', 'http')}\r\nContent-Length: 0\r\n\r\n`,
+      ),
+    )
+    await assertWorks(await dial(old.url, { redirects: 1 }))
+    assert.equal((await refused(dial(old.url))).status, 308)
   })
 })
 

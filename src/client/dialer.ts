@@ -1,18 +1,13 @@
-import { randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
-import {
-  type ClientAcceptance,
-  type ClientDecision,
-  type ClientOffer,
-  verifyResponse,
-} from '../protocol/client-handshake.ts'
-import { HandshakeError } from '../session/errors.ts'
-import { formatKey } from '../wire/accept-key.ts'
-import { checkUrl, type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './dial-options.ts'
-import { requestUpgrade } from './request-upgrade.ts'
+import type { ClientAcceptance } from '../protocol/client-handshake.ts'
+import type { CloseInfo } from '../session/close-info.ts'
+import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './dial-options.ts'
+import { checkUrl } from './dial-target.ts'
+import { handshake } from './handshake.ts'
 
 /**
  * Connects to WebSocket servers with options that are the same each time.
@@ -46,12 +41,14 @@ export class Dialer<Subprotocol extends string = string> {
 }
 
 /**
- * Connects to a WebSocket server (RFC 6455 section 4.1). Redirects are not followed.
+ * Connects to a WebSocket server (RFC 6455 section 4.1): directly, or through the proxy that the option `proxy` or the
+ * environment names.
  *
- * @param url - `ws:` or `wss:`
+ * @param url - `ws:` or `wss:`, or `ws+unix:/path/to.sock:/request/path` (`wss+unix:` with TLS) for a unix socket
  * @throws UsageError for a wrong URL (`ERR_WS_INVALID_ARGUMENT`) or option (`ERR_WS_INVALID_OPTION`)
- * @throws HandshakeError when there is no connection (`ERR_WS_CONNECT`, with the `cause`), the server refuses
- * (`ERR_WS_STATUS`, with `status`, `headers` and the first KiB of the `body`), or its answer breaks the RFC
+ * @throws HandshakeError when there is no connection (`ERR_WS_CONNECT`, with the `cause`), a proxy fails or refuses
+ * (`ERR_WS_PROXY`), the server refuses (`ERR_WS_STATUS`, with `status`, `headers` and the first KiB of the `body`), its
+ * answer breaks the RFC, or a redirect is not to be followed (`ERR_WS_REDIRECT`, `ERR_WS_TOO_MANY_REDIRECTS`)
  * @throws TimeoutError `ERR_WS_HANDSHAKE_TIMEOUT`
  * @throws the signal's reason when that is aborted
  *
@@ -69,37 +66,30 @@ export async function dial<Subprotocol extends string = string>(
 ): Promise<Conn<Subprotocol>> {
   const resolved = resolveDialOptions(options)
   const target = checkUrl(url)
-  const offer: ClientOffer = {
-    key: formatKey(randomBytes(16)),
-    subprotocols: resolved.subprotocols,
-    extensions: resolved.extensions,
-  }
-  const { response, socket, head } = await requestUpgrade(target, offer, resolved)
-  const { statusCode: status = 0, headers } = response
-  let decision: ClientDecision
   try {
-    decision = verifyResponse({ status, headers }, offer)
+    const { response, socket, head, acceptance } = await handshake(target, resolved)
+    // The handshake has seen to it that the chosen subprotocol was offered.
+    return open(response, socket, head, acceptance, resolved) as Conn<Subprotocol>
   } catch (error) {
-    // An extension of the application's threw.
-    socket.destroy()
+    resolved.observer.dialFailed(withoutQuery(String(url)), error)
     throw error
   }
-  if (!decision.ok) {
-    socket.destroy()
-    throw new HandshakeError(decision.code, decision.message, { status, headers })
-  }
-  // `verifyResponse` has seen to it that the chosen one was offered.
-  return open(response, socket, head, decision, resolved) as Conn<Subprotocol>
+}
+
+/** A query may hold a token, which belongs in no log. */
+function withoutQuery(url: string): string {
+  const end = url.indexOf('?')
+  return end < 0 ? url : url.slice(0, end)
 }
 
 function open(
   response: IncomingMessage,
-  socket: Socket,
+  socket: Duplex,
   head: Buffer,
   { subprotocol, extensions, extensionsHeader }: ClientAcceptance,
-  { limits, slow, onError }: ResolvedDialOptions,
+  { limits, slow, onError, observer }: ResolvedDialOptions,
 ): Conn {
-  socket.setNoDelay(true)
+  if (socket instanceof Socket) socket.setNoDelay(true)
   const link = new Link({
     socket,
     role: 'client',
@@ -108,15 +98,17 @@ function open(
     extensions,
     head,
     async onListenerError(error) {
+      observer.failed(conn, error)
       try {
         await onError(error, conn)
       } catch (second) {
         console.error('silverback: onError failed:', second)
       }
     },
-    onClosed() {},
+    onClosed: () => observer.closed(conn, link.closeInfo as CloseInfo),
   })
-  const { remoteAddress } = socket
+  const { remoteAddress } = socket as Partial<Socket>
   const conn = new Conn(link, { response, subprotocol, extensions: extensionsHeader, remoteAddress })
+  observer.opened(conn)
   return conn
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { toArrayBuffer, toMessageData } from './message-data.ts'
+import { snapshot, toArrayBuffer, toMessageData } from './message-data.ts'
 
 const shared = new SharedArrayBuffer(4)
 const resizable = new (ArrayBuffer as new (length: number, options: object) => ArrayBuffer)(2, {
@@ -43,6 +43,20 @@ describe('toMessageData', () => {
   it('takes no memory that may change under its hands', () => {
     for (const given of [shared, new Uint8Array(shared), resizable, new Uint8Array(resizable)])
       assert.throws(() => toMessageData(given, 'send'), { name: 'TypeError', message: /^send: / })
+  })
+})
+
+describe('snapshot', () => {
+  it('copies what the connection would not, or what is kept', () => {
+    const short = new Uint8Array(16_384)
+    const long = new Uint8Array(16_385).fill(1)
+    assert.equal(snapshot(short, 'sent'), short)
+    for (const copy of [snapshot(long, 'sent'), snapshot(long, 'kept')]) {
+      assert.deepEqual(copy, long)
+      assert.notEqual((copy as Uint8Array).buffer, long.buffer)
+    }
+    assert.notEqual(snapshot(short, 'kept'), short)
+    assert.equal(snapshot('text', 'kept'), 'text')
   })
 })
 

@@ -12,6 +12,19 @@ export function toMessageData(value: unknown, where: string): string | Uint8Arra
   return toUsvString(value)
 }
 
+/** A connection keeps references to messages of more bytes until they leave. */
+const REFERENCED = 16 * 1024
+
+/**
+ * A message that the caller's changes to its bytes do not reach.
+ *
+ * @param fate - `sent`: it is given to a connection at once, which copies it if it is short; else it is `kept`
+ */
+export function snapshot(data: string | Uint8Array, fate: 'sent' | 'kept'): string | Uint8Array {
+  if (typeof data === 'string' || (fate === 'sent' && data.length <= REFERENCED)) return data
+  return new Uint8Array(data)
+}
+
 /** A buffer of its own for bytes that came, which may lie in the middle of a larger one. */
 export function toArrayBuffer(bytes: Uint8Array): ArrayBuffer {
   const { buffer, byteOffset, byteLength } = bytes

@@ -1,20 +1,43 @@
 import assert from 'node:assert/strict'
 import { getEventListeners, once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
 import { HandshakeError, TimeoutError } from '../session/errors.ts'
 import { type DialOptions, resolveDialOptions } from './dial-options.ts'
+import { dialTarget } from './dial-target.ts'
+import { HandshakeDeadline } from './handshake-deadline.ts'
+import { lowerCase } from './header-options.ts'
+import { openStream } from './open-stream.ts'
 import { requestUpgrade, type UpgradeResponse } from './request-upgrade.ts'
 
 after(() => assertNoLeaks())
 
 const offer = { key: 'dGhlIHNhbXBsZSBub25jZQ==', subprotocols: [], extensions: [] }
 
-function ask(url: string, options: DialOptions = {}): Promise<UpgradeResponse> {
+async function ask(url: string, options: DialOptions = {}): Promise<UpgradeResponse> {
   const resolved = resolveDialOptions(options)
-  return requestUpgrade(new URL(url), { ...offer, subprotocols: resolved.subprotocols }, resolved)
+  const { subprotocols, limits, signal, headers } = resolved
+  const deadline = new HandshakeDeadline(limits.handshakeTimeout, signal)
+  try {
+    const target = dialTarget(new URL(url))
+    const stream = await openStream(target, { ...resolved, timeout: 0 }, deadline)
+    const request = {
+      url: target.url,
+      label: target.label,
+      headers: lowerCase(headers),
+      offer: { ...offer, subprotocols },
+      redirects: false,
+      onAnswer() {},
+    }
+    const answer = await requestUpgrade(stream, request, deadline)
+    assert.ok('socket' in answer)
+    return answer
+  } finally {
+    deadline.end()
+  }
 }
 
 /** How the request fails, on a server that then has to be deserted. */
@@ -278,6 +301,16 @@ describe('requestUpgrade, answers that are no HTTP', () => {
       assert.equal((error.cause as NodeJS.ErrnoException).code, 'ECONNRESET')
     })
   }
+
+  it('a stream that is gone', async () => {
+    const deadline = new HandshakeDeadline(0, undefined)
+    const url = new URL('ws://a.example')
+    const request = { url, label: 'a.example', headers: {}, offer, redirects: false, onAnswer() {} }
+    await assert.rejects(
+      requestUpgrade(new Duplex().destroy(), request, deadline),
+      /^HandshakeError: no connection to a\.example: ECONNRESET$/,
+    )
+  })
 
   it('nobody there', async () => {
     const server = createServer().listen(0, '127.0.0.1')

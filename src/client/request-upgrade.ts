@@ -1,64 +1,100 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import { isIP, connect as netConnect, type Socket } from 'node:net'
-import { connect as tlsConnect } from 'node:tls'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { buildRequestHeaders, type ClientOffer, verifyResponse } from '../protocol/client-handshake.ts'
-import { HandshakeError, TimeoutError } from '../session/errors.ts'
-import type { ResolvedDialOptions } from './dial-options.ts'
+import { HandshakeError } from '../session/errors.ts'
+import { connectError } from './connect-error.ts'
+import type { HandshakeDeadline } from './handshake-deadline.ts'
+import { redirectStatuses } from './redirect.ts'
+import { readBody } from './refusal-body.ts'
+import { closedEarly } from './stream-event.ts'
+
+/** What is asked, and of whom. */
+export interface UpgradeRequest {
+  readonly url: URL
+  /** How messages call the server. */
+  readonly label: string
+  /** Beside those of the handshake; names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly offer: ClientOffer
+  /** Redirects are answers to be had, and no refusals. */
+  readonly redirects: boolean
+  /** Hears of every answer that is HTTP, as soon as its headers are there. */
+  readonly onAnswer: (response: IncomingMessage) => void
+}
 
 /** A server's agreement, not checked yet. */
 export interface UpgradeResponse {
   readonly response: IncomingMessage
-  readonly socket: Socket
+  readonly socket: Duplex
   /** What came behind the answer's headers. */
   readonly head: Buffer
 }
 
-/** How much of a refusal's body is kept, in bytes. */
-const BODY_LIMIT = 1024
+/** The server is elsewhere. */
+export interface RedirectResponse {
+  readonly response: IncomingMessage
+  readonly location: string
+}
 
 const notAnUpgrade = { code: 'ERR_WS_UPGRADE_HEADER', message: 'the answer does not upgrade' } as const
 
-/** Sends the upgrade request and waits for the answer, within the handshake timeout. */
+/**
+ * Sends the upgrade request over a stream, and waits for the answer. The stream is taken over: unless it is handed out
+ * with an agreement, it is destroyed.
+ *
+ * @throws HandshakeError for a refusal, and for what is no answer
+ * @throws the deadline's reason
+ */
 export function requestUpgrade(
-  url: URL,
-  offer: ClientOffer,
-  options: ResolvedDialOptions,
-): Promise<UpgradeResponse> {
-  const { signal } = options
-  const timeout = options.limits.handshakeTimeout
+  stream: Duplex,
+  { url, label, headers, offer, redirects, onAnswer }: UpgradeRequest,
+  deadline: HandshakeDeadline,
+): Promise<UpgradeResponse | RedirectResponse> {
+  const { signal } = deadline
   return new Promise((resolve, reject) => {
-    signal?.throwIfAborted()
-    const request = send(url, offer, options)
-    let timer: NodeJS.Timeout | undefined
+    signal.throwIfAborted()
+    if (stream.destroyed) throw connectError(stream.errored ?? closedEarly(), label)
+    const request = httpRequest({
+      path: url.pathname + url.search,
+      headers: { host: url.host, ...headers, ...buildRequestHeaders(offer) },
+      createConnection: () => stream,
+    })
     // Once the server has refused, what breaks or takes too long only cuts its explanation short.
     let refuse: (() => void) | undefined
-    const settle = (): void => {
-      clearTimeout(timer)
-      signal?.removeEventListener('abort', onAbort)
+    const settle = (end: () => void): void => {
+      signal.removeEventListener('abort', onAbort)
+      end()
     }
-    const fail = (error: unknown): void => {
-      settle()
-      reject(error as Error)
+    const drop = (): void => {
       request.destroy()
-      // Of a socket whose answer is complete the request has let go, so that nobody else would close it.
-      request.socket?.destroy()
+      // Of a stream whose answer is complete the request has let go, so that nobody else would close it.
+      stream.destroy()
     }
-    const onAbort = (): void => fail(signal?.reason)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    if (timeout > 0) {
-      timer = setTimeout(() => {
-        if (refuse !== undefined) refuse()
-        else fail(new TimeoutError('ERR_WS_HANDSHAKE_TIMEOUT', 'handshake', timeout))
-      }, timeout)
+    const fail = (error: unknown): void =>
+      settle(() => {
+        drop()
+        reject(error as Error)
+      })
+    const onAbort = (): void => {
+      if (deadline.expired && refuse !== undefined) refuse()
+      else fail(signal.reason)
     }
-    request.on('upgrade', (response: IncomingMessage, socket: Socket, head: Buffer) => {
-      settle()
-      // The connection attaches itself in a later turn: what breaks until then must not end the process.
-      socket.on('error', ignore)
-      resolve({ response, socket, head })
+    signal.addEventListener('abort', onAbort)
+    request.on('upgrade', (response: IncomingMessage, socket: Duplex, head: Buffer) => {
+      onAnswer(response)
+      settle(() => resolve({ response, socket, head }))
     })
     request.on('response', (response: IncomingMessage) => {
       const { statusCode: status = 0, headers } = response
+      const { location } = headers
+      onAnswer(response)
+      if (redirects && redirectStatuses.has(status) && location !== undefined) {
+        settle(() => {
+          drop()
+          resolve({ response, location })
+        })
+        return
+      }
       const decision = verifyResponse({ status, headers }, offer)
       // A 101 too can come here: what Node does not take for an upgrade is none, whatever it looks like.
       const { code, message } = decision.ok ? notAnUpgrade : decision
@@ -66,77 +102,10 @@ export function requestUpgrade(
         fail(new HandshakeError(code, message, { status, headers, body })),
       )
     })
-    request.on('error', (cause: NodeJS.ErrnoException) => {
+    request.on('error', (cause) => {
       if (refuse !== undefined) refuse()
-      else fail(describe(cause, url))
+      else fail(connectError(cause, label))
     })
     request.end()
   })
 }
-
-function send(url: URL, offer: ClientOffer, { headers, tls }: ResolvedDialOptions): ClientRequest {
-  const secure = url.protocol === 'wss:'
-  // Brackets belong to the URL, not to the address.
-  const host = url.hostname.replace(/^\[|\]$/g, '')
-  const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
-  return httpRequest({
-    host,
-    port,
-    path: url.pathname + url.search,
-    headers: { host: url.host, ...lowerCase(headers), ...buildRequestHeaders(offer) },
-    createConnection: () =>
-      secure
-        ? tlsConnect({
-            host,
-            port,
-            servername: isIP(host) === 0 ? host : '',
-            ALPNProtocols: ['http/1.1'],
-            ...tls,
-          })
-        : netConnect({ host, port }),
-  })
-}
-
-/** So that a header of the caller's takes the place of ours whatever its case. */
-function lowerCase(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-}
-
-/**
- * The beginning of a body as text: all that comes until the limit, the end, or the loss of the connection. Returns a
- * function that waits for no more.
- */
-function readBody(response: IncomingMessage, done: (body: string) => void): () => void {
-  const chunks: Buffer[] = []
-  let length = 0
-  const finish = (): void => {
-    response.removeAllListeners('data')
-    done(Buffer.concat(chunks).subarray(0, BODY_LIMIT).toString('utf8'))
-  }
-  response.on('data', (chunk: Buffer) => {
-    chunks.push(chunk)
-    length += chunk.length
-    if (length >= BODY_LIMIT) finish()
-  })
-  response.on('end', finish)
-  response.on('error', finish)
-  return finish
-}
-
-function describe(cause: NodeJS.ErrnoException, url: URL): HandshakeError {
-  if (cause.code === 'HPE_HEADER_OVERFLOW') {
-    return new HandshakeError('ERR_WS_HEADER_LIMIT', `the headers that ${url.host} sent are too long`, {
-      cause,
-    })
-  }
-  if (cause.code?.startsWith('HPE_')) {
-    return new HandshakeError('ERR_WS_HEADER_SYNTAX', `the answer of ${url.host} is not HTTP`, { cause })
-  }
-  return new HandshakeError(
-    'ERR_WS_CONNECT',
-    `no connection to ${url.host}: ${cause.code ?? cause.message}`,
-    { cause },
-  )
-}
-
-function ignore(): void {}

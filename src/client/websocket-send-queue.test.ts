@@ -191,6 +191,18 @@ describe('bufferedAmount', () => {
     peer.conn.terminate()
   })
 
+  it('is without what was sent in time, when the connection has ended in order', async () => {
+    const { peer, queue, text } = setUp()
+    text('in time')
+    queue.close({ code: 1000, reason: '' })
+    await peer.receive({ opcode: 8 })
+    text('too late')
+    peer.stream.endInput()
+    assert.equal((await peer.conn.closed).wasClean, true)
+    queue.endInOrder()
+    assert.equal(queue.bufferedAmount, 8)
+  })
+
   it('stays what it is when the connection ends', async () => {
     const { peer, queue, text } = setUp()
     text('sent')

@@ -11,7 +11,7 @@ import type { Message } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { type CloseStatus, checkCloseStatus } from './close-status.ts'
 import { closeWhenSent } from './close-when-sent.ts'
-import { toArrayBuffer, toMessageData } from './message-data.ts'
+import { snapshot, toArrayBuffer, toMessageData } from './message-data.ts'
 import {
   expose,
   illegalInvocation,
@@ -236,7 +236,7 @@ export class WebSocketStream {
   }
 
   async #write(chunk: unknown): Promise<void> {
-    const data = toMessageData(chunk, 'write')
+    const data = snapshot(toMessageData(chunk, 'write'), 'sent')
     if (this.#state !== 'open' || this.#conn?.send(data) !== false) return
     await this.#conn.drained().catch(() => {})
   }

@@ -310,6 +310,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
   #closed(info: CloseInfo | undefined): void {
     const failed = this.#full || info === undefined || isFailure(info, this.#readyState === CLOSING)
     this.#readyState = CLOSED
+    if (info?.wasClean) this.#queue?.endInOrder()
     const event = new CloseEvent('close', {
       wasClean: info?.wasClean ?? false,
       code: info?.received?.code ?? CloseCode.Abnormal,

@@ -1,17 +1,30 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
+import type { Duplex } from 'node:stream'
+import { resolveLimits } from '../protocol/limits.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { StandardSchema } from '../session/schema.ts'
 import type { Sendable, Session } from '../session/session.ts'
-import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { CloseCode } from '../wire/close-code.ts'
+import { type ControlHandlers, checkCloseFrame, checkControlHandlers, controlNames } from './control.ts'
 import type { MessageListener, TextAs } from './inbox.ts'
-import { jsonMessages } from './json.ts'
+import { type JsonOptions, jsonMessages } from './json.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
+import type { MessageStream } from './message-stream.ts'
+import { MessageWriter } from './message-writer.ts'
+import { checkNames } from './options.ts'
 import { silent } from './silent.ts'
+
+/** How messages are given. */
+export interface MessagesOptions {
+  /** `bytes` leaves text undecoded (checked UTF-8): cheaper when it is only passed on. Default `string`. */
+  readonly text?: TextAs | undefined
+  /** Ends the iteration with the signal's reason while it waits; no message is lost. */
+  readonly signal?: AbortSignal | undefined
+}
 
 /** What the opening handshake settled about a connection. */
 export interface ConnDetails<Subprotocol extends string = string> {
@@ -86,7 +99,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
 
   /** Bytes that wait to be sent, frame headers included. */
   get bufferedAmount(): number {
-    return this.#link.bufferedAmount
+    return this.#link.sender.bufferedAmount
   }
 
   /** Above this many waiting bytes the slow policy applies: the limit of that name. */
@@ -122,6 +135,49 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     this.#link.compress = compress
   }
 
+  /**
+   * Sets zlib's effort for what is sent from now on, where the handshake agreed on compression; see `compression.level`.
+   *
+   * @param level - 0 (none) to 9
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for anything else
+   */
+  setCompressionLevel(level: number): void {
+    if (!Number.isInteger(level) || level < 0 || level > 9)
+      throw invalid(`the level must be an integer from 0 to 9, not ${String(level)}`)
+    this.#link.compressionLevel = level
+  }
+
+  /**
+   * The longest message taken on this connection, in bytes: at first the limit of that name. What is set holds for frames
+   * that have not begun to come, and for frames as for messages: small before a client has signed in, larger behind it.
+   *
+   * @throws UsageError `ERR_WS_INVALID_OPTION` when set to what the limit may not be
+   *
+   * @example
+   * ```ts
+   * import { serve } from 'silverback'
+   * await using server = await serve({ limits: { maxMessageSize: 1024 } }, async (conn) => {
+   *   const password = await conn.read()
+   *   if (password === 'secret') conn.maxMessageSize = 1024 * 1024
+   * })
+   * ```
+   */
+  get maxMessageSize(): number {
+    return this.#link.limits.maxMessageSize
+  }
+
+  set maxMessageSize(maxMessageSize: number) {
+    this.#link.maxMessageSize = resolveLimits({ maxMessageSize }).maxMessageSize
+  }
+
+  /**
+   * The stream under the connection, for what only it can tell: addresses, certificates, socket options. Bytes read from
+   * it or written to it are missing from, or get between, those of the connection.
+   */
+  get socket(): Duplex {
+    return this.#link.socket
+  }
+
   /** The counters as they are now. */
   get stats(): ConnStats {
     return this.#link.stats
@@ -155,7 +211,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * ```
    */
   send(data: Sendable, type?: MessageType): boolean {
-    return this.#link.send(data, type)
+    return this.#link.sender.send(data, type)
   }
 
   /**
@@ -165,17 +221,90 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when JSON cannot hold the value (a cycle, a BigInt, a function)
    */
   sendJson(value: unknown): boolean {
-    return this.#link.send(stringify(value), 'text')
+    return this.#link.sender.send(stringify(value), 'text')
   }
 
   /**
    * Resolves when there is room to send: at once below the mark where `send` says `false`, else when the socket has
-   * taken what waits.
+   * taken what waits. Giving up by `signal` leaves the connection as it was, and what waits still goes out.
    *
    * @throws CloseError when the connection has ended
+   * @throws the signal's reason when that is aborted
+   *
+   * @example
+   * ```ts
+   * import { dial, serve } from 'silverback'
+   * await using server = await serve({}, (conn) => conn.onMessage(() => {}))
+   * await using conn = await dial(server.url)
+   * conn.send('x'.repeat(1_000_000))
+   * await conn.drained({ signal: AbortSignal.timeout(5_000) }) // a deadline for writing
+   * ```
    */
-  drained(): Promise<void> {
-    return this.#link.drained()
+  drained(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#link.drained(options.signal)
+  }
+
+  /**
+   * Begins a message that is sent while it is made: what is written leaves at once, in frames of its own. Until the
+   * writer is closed, other messages wait behind it, in the order in which they were sent.
+   *
+   * @param type - default `binary`
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another type
+   *
+   * @example
+   * ```ts
+   * import { createReadStream } from 'node:fs'
+   * import { Readable } from 'node:stream'
+   * import { serve } from 'silverback'
+   *
+   * await using server = await serve({}, async (conn) => {
+   *   const file = Readable.toWeb(createReadStream('README.md'))
+   *   await file.pipeTo(conn.writeStream('text').writable)
+   * })
+   * ```
+   */
+  writeStream(type: MessageType = 'binary'): MessageWriter {
+    if (type !== 'text' && type !== 'binary')
+      throw invalid(`a message's type is 'text' or 'binary', not ${String(type)}`)
+    return new MessageWriter(this.#link, type)
+  }
+
+  /**
+   * Sends a ping or pong of your own (RFC 6455 sections 5.5.2 and 5.5.3). To measure the round trip use {@link ping}.
+   *
+   * @param payload - at most 125 bytes; a string is sent as UTF-8
+   * @returns whether it is on its way: not once the connection is closing, nor while more than `maxSendBuffer` waits
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for a longer payload or another type
+   */
+  sendControl(type: 'ping' | 'pong', payload: string | Uint8Array = ''): boolean {
+    if (type !== 'ping' && type !== 'pong')
+      throw invalid(`a control frame is a 'ping' or a 'pong', not ${String(type)}`)
+    if (typeof payload !== 'string' && !(payload instanceof Uint8Array))
+      throw invalid('the payload of a control frame is a string or a Uint8Array')
+    return this.#link.sendControl(type, typeof payload === 'string' ? Buffer.from(payload, 'utf8') : payload)
+  }
+
+  /**
+   * Hears of control frames (RFC 6455 section 5.5), which the connection deals with by itself. Called again, it replaces
+   * the handlers.
+   *
+   * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+   *
+   * @example
+   * ```ts
+   * import { serve } from 'silverback'
+   * await using server = await serve({}, (conn) => {
+   *   conn.onControl({
+   *     ping: (payload) => console.log('pinged with', payload.length, 'bytes'),
+   *     close: ({ code }) => ({ code, reason: 'see you' }),
+   *   })
+   * })
+   * ```
+   */
+  onControl(handlers: ControlHandlers): void {
+    checkNames(handlers, controlNames)
+    checkControlHandlers(handlers)
+    this.#link.control = handlers
   }
 
   /**
@@ -206,7 +335,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
 
   /** Yields the messages until the end: quietly after 1000, 1001, 1005 or our own `close`, else by throwing a `CloseError`. */
   [Symbol.asyncIterator](): AsyncIterator<Data, undefined> {
-    return messageIterator(this.#link, 'string', (message) => message.data)
+    return messageIterator(
+      this.#link,
+      () => this.#link.inbox.take('string'),
+      (message) => message.data,
+    )
   }
 
   /**
@@ -225,11 +358,73 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * }
    * ```
    */
-  messages(options: { readonly text: 'bytes' }): AsyncIterable<Message<Uint8Array>>
-  messages(options?: { readonly text?: TextAs | undefined }): AsyncIterable<Message>
-  messages(options: { readonly text?: TextAs | undefined } = {}): AsyncIterable<Message> {
+  messages(options: MessagesOptions & { readonly text: 'bytes' }): AsyncIterable<Message<Uint8Array>>
+  messages(options?: MessagesOptions): AsyncIterable<Message>
+  messages(options: MessagesOptions = {}): AsyncIterable<Message> {
     const text = checkTextAs(options.text)
-    return { [Symbol.asyncIterator]: () => messageIterator(this.#link, text, (message) => message) }
+    const take = () => this.#link.inbox.take(text, options.signal)
+    return { [Symbol.asyncIterator]: () => messageIterator(this.#link, take, (message) => message) }
+  }
+
+  /**
+   * The next message, to be read while it comes: its end may be far away. What is not read holds the peer back, so that
+   * a message of any size takes a constant amount of memory; see the limit `maxStreamSize`. The next message can be
+   * taken once this one has been read to its end or cancelled.
+   *
+   * @throws CloseError when there is no more message: each time the same error
+   * @throws UsageError `ERR_WS_CONCURRENT_READ` when `onMessage` takes the messages, or a stream is being read
+   * @throws the signal's reason when that is aborted
+   *
+   * @example
+   * ```ts
+   * import { createWriteStream } from 'node:fs'
+   * import { pipeline } from 'node:stream/promises'
+   * import { serve } from 'silverback'
+   *
+   * await using server = await serve({ limits: { maxStreamSize: 10 * 2 ** 30 } }, async (conn) => {
+   *   const upload = await conn.readStream()
+   *   await pipeline(upload, createWriteStream('/tmp/upload'))
+   * })
+   * ```
+   */
+  readStream(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<MessageStream> {
+    return silent(this.#readStream(options.signal))
+  }
+
+  async #readStream(signal: AbortSignal | undefined): Promise<MessageStream> {
+    const stream = await this.#link.inbox.takeStream(signal)
+    if (stream === undefined) throw this.#link.closeError
+    return stream
+  }
+
+  /**
+   * The messages, each to be read while it comes. What the loop's body leaves of one is dropped. Ends as iterating the
+   * connection does.
+   *
+   * @example
+   * ```ts
+   * import { dial, serve } from 'silverback'
+   * await using server = await serve({}, (conn) => void conn.send('hello'))
+   * await using conn = await dial(server.url)
+   * for await (const message of conn.streams()) {
+   *   for await (const chunk of message) console.log(message.type, chunk.length) // text 5
+   *   break
+   * }
+   * ```
+   */
+  streams(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<MessageStream> {
+    const iterate = (): AsyncIterator<MessageStream, undefined> => {
+      let last: MessageStream | undefined
+      const take = () => {
+        last?.cancel()
+        return this.#link.inbox.takeStream(options.signal)
+      }
+      return messageIterator(this.#link, take, (stream) => {
+        last = stream
+        return stream
+      })
+    }
+    return { [Symbol.asyncIterator]: iterate }
   }
 
   /**
@@ -237,6 +432,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * wants, closes the connection with 1007 and a reason, and the iteration throws a `CloseError` that says why.
    *
    * @param schema - any Standard Schema validator (zod, valibot, arktype, ...)
+   * @param options - `onInvalid` gets what cannot be used, and the connection goes on with the next message
    *
    * @example
    * ```ts
@@ -249,8 +445,9 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * console.log(await conn.read()) // {"Num":42}
    * ```
    */
-  json<T = unknown>(schema?: StandardSchema<T>): AsyncIterable<T> {
-    return jsonMessages(this.#link, schema)
+  json<T = unknown>(schema?: StandardSchema<T>, options: JsonOptions = {}): AsyncIterable<T> {
+    checkNames(options, ['onInvalid', 'signal'])
+    return jsonMessages(this.#link, schema, options)
   }
 
   /**
@@ -296,11 +493,12 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
 
   /**
    * Begins the closing handshake (RFC 6455 section 7.1.2) and resolves, as {@link closed} does, when the connection
-   * is gone: at the latest after the `closeTimeout`. What was sent before still goes out. Calling it again changes nothing.
+   * is gone: at the latest after the `closeTimeout`, or, while what was sent before is still going out, twelve times that. Calling it again changes nothing.
    *
    * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000. 1005 sends a Close frame without a code and
    * without the reason
    * @param reason - at most 123 bytes of UTF-8
+   * @param options - when `signal` is aborted, nothing is waited for any more: as {@link terminate}
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another code or a longer reason
    *
    * @example
@@ -312,17 +510,19 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * console.log(wasClean) // true
    * ```
    */
-  close(code: number = CloseCode.Normal, reason = ''): Promise<CloseInfo> {
-    if (code !== CloseCode.NoStatus && !isSendableCloseCode(code)) {
-      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `close code ${String(code)} may not be sent`)
-    }
-    if (typeof reason !== 'string' || Buffer.byteLength(reason, 'utf8') > MAX_REASON_SIZE) {
-      throw new UsageError(
-        'ERR_WS_INVALID_ARGUMENT',
-        'a close reason is a string of at most 123 bytes of UTF-8',
-      )
-    }
-    return this.#link.close(code, reason)
+  close(
+    code: number = CloseCode.Normal,
+    reason = '',
+    options: { readonly signal?: AbortSignal | undefined } = {},
+  ): Promise<CloseInfo> {
+    if (code !== CloseCode.NoStatus) checkCloseFrame(code, reason)
+    const closed = this.#link.close(code, reason)
+    const { signal } = options
+    if (signal === undefined) return closed
+    const onAbort = (): void => this.terminate()
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    return closed.finally(() => signal.removeEventListener('abort', onAbort))
   }
 
   /** Drops the TCP connection at once, without a closing handshake; what was not sent yet is lost. */
@@ -334,6 +534,10 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+function invalid(message: string): UsageError {
+  return new UsageError('ERR_WS_INVALID_ARGUMENT', message)
 }
 
 /** A value as the text of a JSON message. @internal */

@@ -18,10 +18,10 @@ describe('Heartbeat', () => {
 
   it('begins anew with every sign of life', () => {
     const beat = heartbeat()
-    beat.alive(700)
+    assert.equal(beat.alive(700), false)
     assert.equal(beat.judge(1000, 0, false), 700)
     beat.pinged(1700, 0)
-    beat.alive(1900)
+    assert.equal(beat.alive(1900), true)
     assert.equal(beat.judge(2000, 0, false), 900)
   })
 

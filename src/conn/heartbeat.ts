@@ -31,10 +31,16 @@ export class Heartbeat {
     this.#read = pingEnd
   }
 
-  /** A sign of life; or what was before says nothing any more, by our own doing. */
-  alive(now: number): void {
+  /**
+   * A sign of life; or what was before says nothing any more, by our own doing.
+   *
+   * @returns whether a ping had been waiting for that: then it is time to judge again after a whole interval
+   */
+  alive(now: number): boolean {
+    const pinged = this.#pingedAt !== undefined
     this.#heardAt = now
     this.#pingedAt = undefined
+    return pinged
   }
 
   /** The peer is being pinged. Returns the milliseconds after which to judge again. */

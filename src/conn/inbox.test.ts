@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { isPending } from '../../test/support/until.ts'
+import { defaultLimits } from '../protocol/limits.ts'
 import { UsageError } from '../session/errors.ts'
 import type { Message } from '../session/message.ts'
-import { Inbox, type MessageListener } from './inbox.ts'
+import { Inbox, type InboxFlow, type MessageListener } from './inbox.ts'
 
 interface Setup {
   readonly inbox: Inbox
@@ -12,16 +13,27 @@ interface Setup {
   readonly calls: unknown[]
 }
 
+const noFlow: InboxFlow = {
+  pause: () => true,
+  resume() {},
+  listenerFailed() {},
+  stream() {},
+  refuse() {},
+  streamFailed() {},
+  streamed() {},
+  drop() {},
+}
+
 function setUp(maxMessages = 4, maxBytes = 10_000): Setup {
   const calls: unknown[] = []
   const inbox = new Inbox(
     {
-      pause: () => calls.push('pause'),
+      ...noFlow,
+      pause: () => calls.push('pause') > 0,
       resume: () => calls.push('resume'),
       listenerFailed: (error) => calls.push(error),
     },
-    maxMessages,
-    maxBytes,
+    { ...defaultLimits, maxQueuedMessages: maxMessages, maxQueuedBytes: maxBytes },
   )
   return { inbox, calls }
 }
@@ -93,15 +105,14 @@ describe('a queue', () => {
     const late = ['c', 'd', 'e', 'f']
     const inbox: Inbox = new Inbox(
       {
-        pause: () => order.push('pause'),
+        ...noFlow,
+        pause: () => order.push('pause') > 0,
         resume: () => {
           order.push('resume')
           while (late.length > 0 && !inbox.full) inbox.push(late.shift() as string, 'text')
         },
-        listenerFailed: () => {},
       },
-      2,
-      1000,
+      { ...defaultLimits, maxQueuedMessages: 2, maxQueuedBytes: 1000 },
     )
     inbox.push('a', 'text')
     inbox.push('b', 'text')
@@ -117,16 +128,16 @@ describe('a queue', () => {
         let paused = false
         const inbox = new Inbox(
           {
-            pause: () => {
+            ...noFlow,
+            pause() {
               paused = true
+              return true
             },
-            resume: () => {
+            resume() {
               paused = false
             },
-            listenerFailed: () => {},
           },
-          5,
-          1000,
+          { ...defaultLimits, maxQueuedMessages: 5, maxQueuedBytes: 1000 },
         )
         const reads: Promise<number>[] = []
         let sent = 0
@@ -146,7 +157,7 @@ describe('a queue', () => {
           assert.equal(inbox.full, paused)
           assert.ok(held <= 5)
         }
-        inbox.end()
+        inbox.close(new Error('ended'))
         for (let i = reads.length; i < sent; i++)
           reads.push(
             Promise.resolve(inbox.take('string')).then((message) =>
@@ -209,7 +220,7 @@ describe('a read', () => {
     const reads = [inbox.take('string', signal), inbox.take('string', signal)]
     assert.equal(listeners, 2)
     inbox.push('a', 'text')
-    inbox.end()
+    inbox.close(new Error('ended'))
     assert.deepEqual((await Promise.all(reads)).map(text), ['a', undefined])
     assert.equal(listeners, 0)
   })
@@ -218,7 +229,7 @@ describe('a read', () => {
     const { inbox } = setUp()
     const read = inbox.take('string') as Promise<Message | undefined>
     assert.equal(await isPending(read), true)
-    inbox.end()
+    inbox.close(new Error('ended'))
     assert.equal(await read, undefined)
     assert.equal(inbox.take('string'), undefined)
   })
@@ -226,7 +237,7 @@ describe('a read', () => {
   it('still gets what came before the end', () => {
     const { inbox } = setUp()
     inbox.push('a', 'text')
-    inbox.end()
+    inbox.close(new Error('ended'))
     assert.equal(text(inbox.take('string') as Message), 'a')
     assert.equal(inbox.take('string'), undefined)
   })

@@ -1,5 +1,11 @@
+import type { StreamDecoder } from '../protocol/extension.ts'
+import type { Fault } from '../protocol/fault.ts'
+import type { Limits } from '../protocol/limits.ts'
+import type { StreamHandler } from '../protocol/protocol-handler.ts'
 import { UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
+import { IncomingStream, type StreamOwner } from './incoming-stream.ts'
+import { MessageStream } from './message-stream.ts'
 
 /** Whether text is delivered decoded, or as the UTF-8 bytes that came. */
 export type TextAs = 'string' | 'bytes'
@@ -9,49 +15,72 @@ export type MessageListener = (data: Data, type: MessageType) => void
 
 /** How an inbox holds back the sender. */
 export interface InboxFlow {
-  /** No room: nothing more should come. */
-  pause(): void
+  /** Nothing more should come: there is no room. `false`: it will come all the same. */
+  pause(): boolean
   /** There is room again. */
   resume(): void
   /** The listener threw. */
   listenerFailed(error: unknown): void
+  /** Somebody waits for a stream: a message that has begun, or is held, can go there. */
+  stream(): void
+  /** The message that is held will not be taken. */
+  refuse(): void
+  /** What came on a stream breaks a rule. */
+  streamFailed(fault: Fault): void
+  /** A message has come to its end on a stream. */
+  streamed(): void
+  /**
+   * From now on messages are dropped, though they come all the same.
+   *
+   * @param begun - whether that holds for one whose beginning has come, too
+   */
+  drop(begun: boolean): void
 }
 
+/** How a message is to be given: text decoded, text as bytes, or all of it piece by piece. */
+type Form = TextAs | 'stream'
+
 interface Waiter {
-  readonly resolve: (message: Message | undefined) => void
-  readonly text: TextAs
+  readonly resolve: (message: Message | MessageStream | undefined) => void
+  readonly form: Form
 }
 
 /** What a queued message costs beside its bytes. */
 const OVERHEAD = 64
 
 /**
- * Keeps messages from their arrival until somebody takes them: by a listener, or one by one. Bounded by number and
- * bytes: at its mark it asks for a pause, and at half of it for more.
+ * Keeps messages from their arrival until somebody takes them: by a listener, one by one, or piece by piece. Bounded by
+ * number and bytes: at its mark it asks for a pause, and at half of it for more.
  */
-export class Inbox {
+export class Inbox implements StreamHandler, StreamOwner {
   readonly #flow: InboxFlow
-  readonly #maxMessages: number
-  readonly #maxBytes: number
+  limits: Limits
   #queue: Message[] = []
   #bytes = 0
+  #full = false
   #paused = false
+  #finishing = false
   #ended = false
   #waiters: Waiter[] = []
   #listener: MessageListener | undefined
   /** The listener threw: it gets no more. */
   #failed = false
   #text: TextAs = 'string'
+  /** A message that is longer than is taken whole waits for somebody who takes it piece by piece. */
+  #held = false
+  /** The message that is coming piece by piece, or the last that did. */
+  #stream: IncomingStream | undefined
+  /** What was last given out to be read piece by piece. */
+  #reader: MessageStream | undefined
 
-  constructor(flow: InboxFlow, maxMessages: number, maxBytes: number) {
+  constructor(flow: InboxFlow, limits: Limits) {
     this.#flow = flow
-    this.#maxMessages = maxMessages
-    this.#maxBytes = maxBytes
+    this.limits = limits
   }
 
   /** Whether a message that comes now would be queued behind a full queue. */
   get full(): boolean {
-    return this.#paused
+    return this.#full
   }
 
   /** Whether a listener takes every message as it comes. */
@@ -61,7 +90,13 @@ export class Inbox {
 
   /** How the next text message should come. */
   get text(): TextAs {
-    return this.#waiters[0]?.text ?? this.#text
+    const form = this.#waiters[0]?.form ?? this.#text
+    return form === 'stream' ? 'bytes' : form
+  }
+
+  /** Whether the next message goes to somebody who takes it piece by piece. */
+  get wanted(): boolean {
+    return this.#queue.length === 0 && this.#waiters[0]?.form === 'stream'
   }
 
   /** Takes a message that came: its text in the form that {@link text} tells. */
@@ -69,12 +104,59 @@ export class Inbox {
     if (this.#listener !== undefined && this.#queue.length === 0)
       return this.#call(this.#listener, data, type)
     const waiter = this.#waiters.shift()
-    if (waiter !== undefined) return waiter.resolve({ type, data })
+    if (waiter !== undefined) return this.#give(waiter, { type, data })
     this.#queue.push({ type, data })
     this.#bytes += data.length + OVERHEAD
-    if (this.#queue.length < this.#maxMessages && this.#bytes < this.#maxBytes) return
-    this.#paused = true
-    this.#flow.pause()
+    const { maxQueuedMessages, maxQueuedBytes } = this.limits
+    if (this.#queue.length < maxQueuedMessages && this.#bytes < maxQueuedBytes) return
+    this.#full = true
+    this.#updateFlow()
+  }
+
+  /** A message begins to come piece by piece. */
+  begin(type: MessageType, decoder: StreamDecoder | undefined): void {
+    this.#stream = new IncomingStream(this, type, decoder, this.limits)
+    this.#reader = this.#stream.reader
+    this.#held = false
+    this.#waiters.shift()?.resolve(this.#reader)
+    this.#updateFlow()
+  }
+
+  piece(bytes: Buffer, start: number, end: number): void {
+    this.#stream?.piece(bytes, start, end)
+  }
+
+  /** The message that came piece by piece is complete. */
+  end(): void {
+    this.#flow.streamed()
+    this.#stream?.end()
+  }
+
+  /** A message that has begun is longer than is taken whole: it waits until somebody says how it is to be taken. */
+  held(): void {
+    this.#held = true
+    if (this.#listener !== undefined || this.#waiters.length > 0) this.#refuseHeld()
+    else this.#updateFlow()
+  }
+
+  /** What comes now is the last: there is room for that. */
+  finish(): void {
+    this.#finishing = true
+    this.#updateFlow()
+  }
+
+  /** The sender cannot be held back any more. */
+  release(): void {
+    this.#paused = false
+    this.#updateFlow()
+  }
+
+  onStreamFlow(): void {
+    this.#updateFlow()
+  }
+
+  onStreamFault(fault: Fault): void {
+    this.#flow.streamFailed(fault)
   }
 
   /**
@@ -83,17 +165,31 @@ export class Inbox {
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when a listener takes the messages
    */
   take(text: TextAs, signal?: AbortSignal): Message | undefined | Promise<Message | undefined> {
-    this.#refuseListener()
+    this.#refuseOthers()
     signal?.throwIfAborted()
-    const message = this.#queue.shift()
-    if (message !== undefined) {
-      this.#bytes -= message.data.length + OVERHEAD
-      this.#resumeIfRoom()
-      return inForm(message, text)
-    }
+    const message = this.#next()
+    if (message !== undefined) return inForm(message, text)
     if (this.#ended) return undefined
     this.#text = text
-    return this.#wait(text, signal)
+    const taken = this.#wait(text, signal) as Promise<Message | undefined>
+    if (this.#held && this.#waiters.length === 1) this.#refuseHeld()
+    return taken
+  }
+
+  /**
+   * The next message, to be read piece by piece, perhaps before all of it has come; `undefined` when there will be none.
+   *
+   * @throws UsageError `ERR_WS_CONCURRENT_READ` as for {@link take}
+   */
+  takeStream(signal?: AbortSignal): MessageStream | undefined | Promise<MessageStream | undefined> {
+    this.#refuseOthers()
+    signal?.throwIfAborted()
+    const message = this.#next()
+    if (message !== undefined) return this.#asStream(message)
+    if (this.#ended) return undefined
+    const taken = this.#wait('stream', signal) as Promise<MessageStream | undefined>
+    if (this.wanted) this.#flow.stream()
+    return taken
   }
 
   /**
@@ -102,7 +198,7 @@ export class Inbox {
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when there is a listener, or somebody waits for a message
    */
   listen(listener: MessageListener, text: TextAs): void {
-    this.#refuseListener()
+    this.#refuseOthers()
     if (this.#waiters.length > 0) {
       throw new UsageError(
         'ERR_WS_CONCURRENT_READ',
@@ -119,12 +215,14 @@ export class Inbox {
       this.#queue.shift()
     }
     this.#bytes = 0
+    if (this.#held) this.#refuseHeld()
     this.#resumeIfRoom()
   }
 
-  /** No more messages will come. Those that wait can still be taken. */
-  end(): void {
+  /** No more messages will come. Those that wait can still be taken; one that has not come whole ends with the error. */
+  close(error: unknown): void {
     this.#ended = true
+    this.#stream?.close(error)
     for (const waiter of this.#waiters) waiter.resolve(undefined)
     this.#waiters = []
   }
@@ -147,10 +245,28 @@ export class Inbox {
     this.#flow.listenerFailed(error)
   }
 
-  #wait(text: TextAs, signal: AbortSignal | undefined): Promise<Message | undefined> {
+  /** The message that has waited longest. */
+  #next(): Message | undefined {
+    const message = this.#queue.shift()
+    if (message === undefined) return undefined
+    this.#bytes -= message.data.length + OVERHEAD
+    this.#resumeIfRoom()
+    return message
+  }
+
+  #give(waiter: Waiter, message: Message): void {
+    waiter.resolve(waiter.form === 'stream' ? this.#asStream(message) : message)
+  }
+
+  #asStream(message: Message): MessageStream {
+    this.#reader = MessageStream.of(message, this.limits.maxMessageSize)
+    return this.#reader
+  }
+
+  #wait(form: Form, signal: AbortSignal | undefined): Promise<Message | MessageStream | undefined> {
     return new Promise((resolve, reject) => {
       if (signal === undefined) {
-        this.#waiters.push({ resolve, text })
+        this.#waiters.push({ resolve, form })
         return
       }
       const onAbort = (): void => {
@@ -158,7 +274,7 @@ export class Inbox {
         reject(signal.reason as Error)
       }
       const waiter: Waiter = {
-        text,
+        form,
         resolve(message) {
           signal.removeEventListener('abort', onAbort)
           resolve(message)
@@ -169,16 +285,55 @@ export class Inbox {
     })
   }
 
-  #refuseListener(): void {
-    if (this.#listener === undefined) return
-    throw new UsageError('ERR_WS_CONCURRENT_READ', 'all messages go to the onMessage listener')
+  #refuseOthers(): void {
+    if (this.#listener !== undefined)
+      throw new UsageError('ERR_WS_CONCURRENT_READ', 'all messages go to the onMessage listener')
+    if (this.#reader?.done === false)
+      throw new UsageError(
+        'ERR_WS_CONCURRENT_READ',
+        'the message before is being read as a stream: read it to its end, or cancel it',
+      )
+  }
+
+  #refuseHeld(): void {
+    this.#held = false
+    this.#flow.refuse()
+    this.#updateFlow()
   }
 
   #resumeIfRoom(): void {
-    if (!this.#paused) return
-    if (this.#queue.length > this.#maxMessages / 2 || this.#bytes > this.#maxBytes / 2) return
-    this.#paused = false
-    this.#flow.resume()
+    if (!this.#full) return
+    const { maxQueuedMessages, maxQueuedBytes } = this.limits
+    if (this.#queue.length > maxQueuedMessages / 2 || this.#bytes > maxQueuedBytes / 2) return
+    this.#full = false
+    this.#updateFlow()
+  }
+
+  /** Asks for a pause, or for more, where that has changed. */
+  #updateFlow(): void {
+    if (this.#finishing) {
+      // But what follows may refer to what is still to be decoded, and cannot be decoded before.
+      if (this.#stream?.undecoded === true) this.#flow.pause()
+      return
+    }
+    const streamBlocked = this.#stream?.blocked === true
+    const pause = this.#full || this.#held || streamBlocked
+    if (pause === this.#paused) return
+    if (!pause) {
+      this.#paused = false
+      this.#flow.resume()
+    } else {
+      this.#paused = this.#flow.pause()
+      if (!this.#paused && (this.#held || streamBlocked)) this.#drop()
+    }
+  }
+
+  /** What has no room now will never have: of a stream, nothing behind a gap is delivered. */
+  #drop(): void {
+    const undecoded = this.#stream?.undecoded === true
+    const begun = this.#held || !undecoded
+    this.#held = false
+    this.#flow.drop(begun)
   }
 }
 

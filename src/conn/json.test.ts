@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { hex } from '../../test/frames.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
-import { CloseError, ProtocolError } from '../session/errors.ts'
+import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
 import type { StandardSchema } from '../session/schema.ts'
 
 function schema<T>(validate: StandardSchema<T>['~standard']['validate']): StandardSchema<T> {
@@ -168,6 +168,73 @@ describe('json', () => {
       break
     }
     assert.equal(peer.conn.state, 'open')
+    peer.conn.terminate()
+  })
+
+  it('gives what cannot be used to who wants it, and goes on with the next message', async () => {
+    const peer = new TestLink()
+    const bad: [string, unknown][] = []
+    const values = collect(
+      peer.conn.json(positive, { onInvalid: (error, data) => void bad.push([error.code, data]) }),
+    )
+    await peer.receiveTexts('1', '{', '-1', '2')
+    await peer.receive({ opcode: 2, payload: hex('ff') })
+    await peer.receive({ opcode: 8, payload: hex('03e8') })
+    peer.stream.endInput()
+    assert.deepEqual(await values, [1, 2])
+    assert.deepEqual(bad.slice(0, 2), [
+      ['ERR_WS_INVALID_JSON', '{'],
+      ['ERR_WS_INVALID_MESSAGE', '-1'],
+    ])
+    assert.deepEqual(Buffer.from(bad[2]?.[1] as Uint8Array), hex('ff'))
+    assert.deepEqual(peer.sent(), ['close 1000 ""'])
+  })
+
+  it('waits for who gets what cannot be used, and fails as that does', async () => {
+    const peer = new TestLink()
+    const order: unknown[] = []
+    const values = collect(
+      peer.conn.json(undefined, {
+        async onInvalid(error) {
+          assert.ok(error instanceof ProtocolError && error.closeCode === 1007)
+          await turn()
+          if (order.push('invalid') === 3) throw new Error('enough')
+        },
+      }),
+      order,
+    )
+    values.catch(() => {})
+    await peer.receiveTexts('{', '1', '{', '2')
+    await assert.rejects(values, /enough/)
+    assert.deepEqual(order, ['invalid', 1, 'invalid'])
+    assert.equal(await peer.conn.read(), '2')
+    assert.equal(peer.conn.state, 'open')
+    peer.conn.terminate()
+  })
+
+  it('ends with the reason of a signal while it waits, and loses no message', async () => {
+    const peer = new TestLink()
+    const controller = new AbortController()
+    const reason = new Error('no patience')
+    const got: unknown[] = []
+    const values = collect(peer.conn.json(undefined, { signal: controller.signal }), got)
+    values.catch(() => {})
+    await peer.receiveTexts('1')
+    controller.abort(reason)
+    await assert.rejects(values, reason)
+    assert.deepEqual(got, [1])
+    await peer.receiveTexts('2')
+    await assert.rejects(collect(peer.conn.json(undefined, { signal: controller.signal })), reason)
+    assert.equal(await peer.conn.read(), '2')
+    peer.conn.terminate()
+  })
+
+  it('takes no option that does not exist', () => {
+    const peer = new TestLink()
+    assert.throws(
+      () => peer.conn.json(undefined, { onValid() {} } as object),
+      (error) => error instanceof UsageError && /^onValid is not an option/.test(error.message),
+    )
     peer.conn.terminate()
   })
 

@@ -67,6 +67,16 @@ describe('the heartbeat', () => {
     peer.conn.terminate()
   })
 
+  it('pings after every interval of silence, however long a pong may take', async () => {
+    const peer = new TestLink({ limits: { pingInterval: 2000, pongTimeout: 60_000 } })
+    for (let i = 0; i < 5; i++) {
+      await peer.pass(2000 + LATE)
+      assert.equal(pings(peer), i + 1)
+      await pong(peer)
+    }
+    peer.conn.terminate()
+  })
+
   it('takes any byte as life, even part of a header', async () => {
     const peer = peerWith()
     const bytes = peer.frame({ opcode: 2, payload: Buffer.alloc(100) })

@@ -436,12 +436,12 @@ describe('the slabs of a socket', () => {
   it('all come back, however a connection ends', async () => {
     for (let i = 0; i < 40; i++) {
       const { socket, link } = stuck()
-      link.send('waits', undefined)
+      link.sender.send('waits', undefined)
       await turn()
-      link.send(Buffer.alloc(30 * KiB), undefined)
-      link.send('waits behind', undefined)
+      link.sender.send(Buffer.alloc(30 * KiB), undefined)
+      link.sender.send('waits behind', undefined)
       await turn()
-      link.send('never flushed', undefined)
+      link.sender.send('never flushed', undefined)
       if (i % 2 === 0) link.terminate()
       else socket.destroy(new Error('lost'))
       await link.closed
@@ -455,10 +455,10 @@ describe('the slabs of a socket', () => {
     const make = frame.bind(new TestLink())
     for (let i = 0; i < 40; i++) {
       const { socket, link } = stuck()
-      link.send(Buffer.alloc(100 * KiB), undefined)
+      link.sender.send(Buffer.alloc(100 * KiB), undefined)
       await turn()
       link.inbox.listen(() => {
-        link.send('answer', undefined)
+        link.sender.send('answer', undefined)
         link.terminate()
       }, 'string')
       socket.emit('data', Buffer.concat([make({ opcode: 9 }), make({ opcode: 1, payload: 'x' })]))
@@ -470,10 +470,10 @@ describe('the slabs of a socket', () => {
 
   it('do not stay with a write that waits behind another', async () => {
     const { socket, link } = stuck()
-    link.send(Buffer.alloc(100 * KiB), undefined)
+    link.sender.send(Buffer.alloc(100 * KiB), undefined)
     await turn()
     for (let i = 0; i < 100; i++) {
-      link.send('x', undefined)
+      link.sender.send('x', undefined)
       await turn()
     }
     assertPoolIsWhole()

@@ -5,26 +5,28 @@ import type { Extension } from '../protocol/extension.ts'
 import type { Fault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { heapSlabs } from '../protocol/output.ts'
-import { Protocol, type ProtocolHandler } from '../protocol/protocol.ts'
+import { Protocol } from '../protocol/protocol.ts'
+import type { ProtocolHandler } from '../protocol/protocol-handler.ts'
 import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
 import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
-import { checkSendable, Prepared } from '../session/prepared.ts'
-import type { Sendable } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { CloseDeadline } from './close-deadline.ts'
+import { answerClose, type ControlHandlers, tellControl } from './control.ts'
+import { describeEnd } from './describe-end.ts'
 import { faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Inbox, type InboxFlow } from './inbox.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
+import { own } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
+import type { OutgoingMessage } from './send-queue.ts'
+import { Sender, type SenderOwner, type SlowPolicy } from './sender.ts'
 import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
-
-/** What `send` does when `maxSendBuffer` is exceeded: end the connection with 1013, or drop the message. */
-export type SlowPolicy = 'close' | 'skip'
 
 /** What a {@link Link} is made of. */
 export interface LinkOptions {
@@ -48,25 +50,27 @@ const PONG_MARK = 16 * 1024
  * The working half of a connection: one byte stream, one protocol engine, one deadline. It moves bytes between the
  * two, answers for time and for memory, and knows how the connection ended.
  */
-export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry, Flushable {
+export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwner, WheelEntry, Flushable {
   readonly inbox: Inbox
-  readonly limits: Limits
+  readonly socket: Duplex
+  limits: Limits
   /** Iterating ends quietly, however the connection ended: somebody else judges that. */
   quietEnd = false
+  /** What the application does about control frames. */
+  control: ControlHandlers | undefined = undefined
 
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDue = 0
 
-  readonly #socket: Duplex
   readonly #role: 'server' | 'client'
-  readonly #slow: SlowPolicy
   readonly #protocol: Protocol
   readonly #wheel: TimerWheel
   readonly #onListenerError: (error: unknown) => void
   readonly #onClosed: () => void
   readonly #outbox: Outbox
   readonly #heartbeat: Heartbeat
+  readonly sender: Sender
 
   /** The rest of a chunk in whose middle the inbox was full. */
   #rest: Buffer | undefined
@@ -76,12 +80,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   #paused = false
   #roundTrips: RoundTrips | undefined
   /** The deadline is that of the closing. */
-  #closeTimed = false
+  #closeDeadline: CloseDeadline | undefined
   /** We ended our half of the stream. */
   #ended = false
   #terminated = false
   /** The kernel has taken our Close frame. */
   #closeLeft = false
+  /** The stream has ended, but what came before has not been read. */
+  #endWaits = false
   /** The peer says no more: what is left of its last chunk is read to the end, room or not. */
   #atEnd = false
   /** While closing, a message found no room. */
@@ -99,22 +105,21 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #bytesReceived = 0
   #messagesReceived = 0
-  #messagesSent = 0
+  /** Messages received that there was no room for. */
   #messagesDropped = 0
 
   constructor(options: LinkOptions) {
     const { socket, role, limits, slow, extensions, wheel = processWheel } = options
-    this.#socket = socket
+    this.socket = socket
     this.#role = role
     this.limits = limits
-    this.#slow = slow
     this.#wheel = wheel
     this.#heartbeat = new Heartbeat(limits, wheel.time)
     this.#onListenerError = options.onListenerError
     this.#onClosed = options.onClosed
     // A plain socket hands the bytes to the kernel; other streams may still hold them when a write is done.
     const recycles = socket instanceof Socket && !(socket instanceof TLSSocket)
-    this.inbox = new Inbox(this, limits.maxQueuedMessages, limits.maxQueuedBytes)
+    this.inbox = new Inbox(this, limits)
     this.#protocol = new Protocol({
       role,
       handler: this,
@@ -122,19 +127,18 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       mask: role === 'client' ? randomMask : undefined,
       extensions,
       slabs: recycles ? slabPool : heapSlabs,
+      streams: this.inbox,
       holdEnd: true,
     })
-    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles)
+    this.#outbox = new Outbox(socket, this.#protocol.output, this, recycles, limits.maxSendBuffer)
+    this.sender = new Sender(this.#protocol, this.#outbox, slow, this)
     this.#attach(options.head)
   }
 
   get state(): 'open' | 'closing' | 'closed' {
     if (this.#closeInfo !== undefined) return 'closed'
-    return this.#protocol.closing === 'open' && !this.#terminated ? 'open' : 'closing'
-  }
-
-  get bufferedAmount(): number {
-    return this.#outbox.waiting
+    const open = this.#protocol.closing === 'open' && !this.sender.closing && !this.#terminated
+    return open ? 'open' : 'closing'
   }
 
   get stats(): ConnStats {
@@ -142,8 +146,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       bytesReceived: this.#bytesReceived,
       bytesSent: this.#outbox.written + this.#protocol.output.pending,
       messagesReceived: this.#messagesReceived,
-      messagesSent: this.#messagesSent,
-      messagesDropped: this.#messagesDropped,
+      messagesSent: this.sender.sent,
+      messagesDropped: this.sender.dropped + this.#messagesDropped,
       rtt: this.#roundTrips?.last,
       encoding: this.#protocol.encoding && { ...this.#protocol.encoding },
     }
@@ -179,49 +183,52 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     this.#protocol.compress = compress
   }
 
-  send(data: Sendable, type: MessageType | undefined): boolean {
-    const message = checkSendable(data, type)
-    if (!this.#hasRoom()) return false
-    if (message instanceof Prepared) this.#protocol.sendPrepared(message)
-    else if (typeof message === 'string') this.#protocol.sendText(message)
-    else this.#protocol.sendBytes(type ?? 'binary', message)
-    this.#messagesSent++
-    this.#flushLater()
-    return this.#outbox.hasRoom
+  set compressionLevel(level: number) {
+    this.#protocol.compressionLevel = level
   }
 
-  drained(): Promise<void> {
+  set maxMessageSize(maxMessageSize: number) {
+    this.limits = this.inbox.limits = Object.freeze({ ...this.limits, maxMessageSize })
+    this.#protocol.setMaxMessageSize(maxMessageSize)
+  }
+
+  /** @param message - one that was opened: what waits behind it does not count */
+  drained(signal?: AbortSignal, message?: OutgoingMessage): Promise<void> {
     if (this.state !== 'open') return this.#afterClose()
-    return silent(this.#outbox.drained())
+    return silent(message === undefined ? this.#outbox.drained(signal) : this.sender.drained(message))
+  }
+
+  /** Once it has ended: why. */
+  async ended(): Promise<CloseError> {
+    await this.closed
+    return this.closeError
   }
 
   ping(signal: AbortSignal | undefined): Promise<number> {
     if (this.state !== 'open') return this.#afterClose()
     this.#roundTrips ??= new RoundTrips(this.#wheel)
-    const roundTrips = this.#roundTrips
-    return silent(
-      new Promise<number>((resolve, reject) => {
-        signal?.throwIfAborted()
-        const settle = (result: number | Error): void => {
-          signal?.removeEventListener('abort', onAbort)
-          if (typeof result === 'number') resolve(result)
-          else reject(result)
-        }
-        const onAbort = (): void => {
-          roundTrips.forget(settle)
-          reject(signal?.reason as Error)
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
-        this.#protocol.sendPing(roundTrips.next(settle))
-        this.#flushLater()
-      }),
-    )
+    return this.#roundTrips.measure(signal, (payload) => {
+      this.#protocol.sendPing(payload)
+      this.flushLater()
+    })
+  }
+
+  /** Sends a control frame of the application's own; `false` when it is too late, or too much waits. */
+  sendControl(type: 'ping' | 'pong', payload: Uint8Array): boolean {
+    // A peer that pings and does not read could make pongs pile up.
+    if (this.sender.bufferedAmount > this.limits.maxSendBuffer) return false
+    const sent = type === 'ping' ? this.#protocol.sendPing(payload) : this.#protocol.sendPong(payload)
+    this.flushLater()
+    return sent
   }
 
   /** Begins the closing handshake, unless it has begun; the caller has checked code and reason. */
   close(code: number, reason: string, error?: Error): Promise<CloseInfo> {
-    if (this.state === 'open' && this.#protocol.sendClose(code, reason)) {
+    if (this.state === 'open') {
       this.#error ??= error
+      const protocol = this.#protocol
+      // The peer's own may come while ours waits for what was sent before: then ours answers it.
+      this.sender.end(() => (protocol.concluding ? protocol.conclude() : protocol.sendClose(code, reason)))
       this.#closing()
     }
     return this.closed
@@ -231,15 +238,18 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     if (this.#closeInfo !== undefined) return
     this.#terminated = true
     this.#protocol.suspend()
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
   flush(): void {
     this.#flushQueued = false
     const { output } = this.#protocol
-    if (output.pending > 0 && !output.held) this.#wroteAt = this.#wheel.time
     try {
-      this.#outbox.flush()
+      do {
+        this.sender.pump()
+        if (output.pending > 0 && !output.held) this.#wroteAt = this.#wheel.time
+        this.#outbox.flush()
+      } while (output.pending === 0 && this.sender.ready)
     } catch (error) {
       // Part of a frame may have left: nothing that follows could be understood.
       this.#error ??= asError(error)
@@ -254,9 +264,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     if (this.#closeInfo !== undefined) return
     const now = this.#wheel.time
     // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
-    if (now - this.#wroteAt > 2 * TICK) this.#heartbeat.alive(now)
-    // That may send a pong that was held up.
-    this.#protocol.congested = this.#outbox.waiting > PONG_MARK
+    if (now - this.#wroteAt > 2 * TICK) this.#alive()
+    // That sends a pong that was held up: one for each write that got away is no danger, and it passes what is queued.
+    this.#protocol.congested = false
     const { lost, waiting } = this.#outbox
     this.#closeLeft ||= this.#protocol.closeSent !== undefined && waiting === 0 && !lost
     this.flush()
@@ -281,11 +291,28 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     }
   }
 
-  onPing(): void {}
+  onPing(payload: Buffer): void {
+    tellControl(this.control, 'ping', payload, this)
+  }
 
   onPong(payload: Buffer): void {
+    tellControl(this.control, 'pong', payload, this)
     const answered = this.#roundTrips?.onPong(payload)
     if (answered !== undefined && answered >= this.#pingNumber) this.#heartbeat.answered(this.#pingEnd)
+  }
+
+  get answersPings(): boolean {
+    return this.control?.autoPong === false
+  }
+
+  closeAnswer(frame: CloseFrame): CloseFrame {
+    try {
+      return answerClose(this.control, frame)
+    } catch (error) {
+      this.#error ??= asError(error)
+      this.#onListenerError(error)
+      return { code: CloseCode.InternalError, reason: 'internal error' }
+    }
   }
 
   onClose(_frame: CloseFrame): void {
@@ -299,28 +326,60 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   // --- the inbox's flow
 
-  pause(): void {
-    if (this.state !== 'open' || this.#atEnd) return
+  pause(): boolean {
+    if (this.state !== 'open' && !this.#atEnd) return false
     this.#paused = true
     this.#protocol.suspend()
-    this.#socket.pause()
+    this.socket.pause()
+    return true
   }
 
   resume(): void {
     if (!this.#paused || this.#terminated) return
     this.#paused = false
     // What the peer said meanwhile has not been read: its silence begins anew.
-    this.#heartbeat.alive(this.#wheel.time)
+    this.#alive()
     this.#protocol.resume()
-    // Called back from within `receive`, that goes on by itself.
-    if (this.#receiving) return
-    const rest = this.#rest
-    this.#rest = undefined
-    if (rest !== undefined) this.#receive(rest)
-    if (!this.#paused) this.#socket.resume()
+    // Called back from within `receive`, that goes on by itself: only the stream does not.
+    if (this.#receiving) this.socket.resume()
+    else this.#readOn()
+  }
+
+  stream(): void {
+    const within = this.#receiving
+    // What has come of the message goes first: nothing more is read until then.
+    this.#receiving = true
+    this.#protocol.stream()
+    this.#receiving = within
+    if (within) return
+    if (this.#protocol.concluding) this.#concludeLater()
+    else if (!this.#paused) this.#readOn()
+  }
+
+  refuse(): void {
+    this.#protocol.refuse()
+    if (!this.#receiving) this.#concludeLater()
+  }
+
+  streamFailed(fault: Fault): void {
+    this.sender.clear()
+    this.#protocol.fail(fault)
+    this.flushLater()
+  }
+
+  streamed(): void {
+    this.#messagesReceived++
+  }
+
+  drop(begun: boolean): void {
+    if (begun && !this.#dropping) this.#messagesDropped++
+    this.#dropping = true
+    this.#protocol.ignoreMessages()
   }
 
   listenerFailed(error: unknown): void {
+    // One that failed is not called again.
+    this.control = undefined
     this.close(CloseCode.InternalError, 'internal error', asError(error))
     this.#onListenerError(error)
   }
@@ -329,11 +388,13 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   onDue(): void {
     if (this.state !== 'open') {
+      const goesOn = !this.#closeLeft && this.#closeDeadline?.goesOn(this.#outbox.left) === true
+      if (goesOn) return this.#wheel.schedule(this, this.limits.closeTimeout)
       // A side that has all it waited for ends clean, however slow the other is to hang up.
       if (this.#protocol.closing !== 'done' || !this.#closeLeft) {
         this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', this.limits.closeTimeout)
       }
-      this.#socket.destroy()
+      this.socket.destroy()
       return
     }
     const now = this.#wheel.time
@@ -346,6 +407,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     this.#wheel.schedule(this, verdict === 'ping' ? this.#ping(now) : verdict)
   }
 
+  #alive(): void {
+    const answered = this.#heartbeat.alive(this.#wheel.time)
+    // The deadline was that of the answer, which may be far away.
+    if (answered && this.#closeDeadline === undefined) this.#wheel.schedule(this, this.limits.pingInterval)
+  }
+
   /** Returns when to look again. */
   #ping(now: number): number {
     this.#protocol.idle()
@@ -355,7 +422,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       this.#protocol.sendPing(this.#roundTrips.next())
       this.#pingNumber = this.#roundTrips.latest
       this.#pingEnd = this.#outbox.written + this.#protocol.output.pending
-      this.#flushLater()
+      this.flushLater()
     }
     return this.#heartbeat.pinged(now, this.#outbox.left)
   }
@@ -363,7 +430,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
   // --- the stream
 
   #attach(head: Buffer): void {
-    const socket = this.#socket
+    const { socket } = this
     // Else the stream would end with the peer's half, and what waits here with it. We end our half ourselves.
     socket.allowHalfOpen = true
     socket.on('data', (chunk: Buffer) => this.#streamData(chunk))
@@ -382,7 +449,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   #streamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
-    this.#heartbeat.alive(this.#wheel.time)
+    this.#alive()
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
     if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
@@ -396,18 +463,38 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     const stop = this.#protocol.receive(chunk)
     if (this.#protocol.concluding) {
       // Who waits for messages by promise gets them behind this call: the answers still go before our Close frame.
-      if (inbox.listening) this.#protocol.conclude()
-      else setImmediate(() => this.#conclude())
+      if (inbox.listening) this.#conclude()
+      else this.#concludeLater()
     }
     this.#receiving = false
     if (stop < chunk.length) this.#rest = chunk.subarray(stop)
     this.flush()
   }
 
+  #readOn(): void {
+    const rest = this.#rest
+    this.#rest = undefined
+    if (rest !== undefined) this.#receive(rest)
+    if (this.#paused) return
+    if (this.#endWaits) this.#streamEnded()
+    else this.socket.resume()
+  }
+
+  #concludeLater(): void {
+    setImmediate(() => {
+      if (this.#terminated) return
+      this.#conclude()
+      this.flush()
+    })
+  }
+
+  /** Lets a Close frame or a fault that was received take effect; the answer goes behind the messages that wait. */
   #conclude(): void {
-    if (this.#terminated) return
-    this.#protocol.conclude()
-    this.flush()
+    if (!this.#protocol.concluding) return
+    // Who breaks the rules gets no more than the reason.
+    if (this.#protocol.faulty) this.sender.clear()
+    this.sender.end(() => this.#protocol.conclude())
+    this.#closing()
   }
 
   /** Takes what the peer said last, though the inbox had no room for it: nothing can follow. */
@@ -416,43 +503,36 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     this.#atEnd = true
     this.#paused = false
     this.#protocol.resume()
+    this.inbox.finish()
     const rest = this.#rest
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
-    this.#protocol.conclude()
+    this.#conclude()
   }
 
   #streamEnded(): void {
+    // A stream may tell its end though it is paused; what came before waits for somebody to take it.
+    this.#endWaits = this.#paused && !this.#terminated
+    if (this.#endWaits) return
     this.#receiveRest()
-    this.#protocol.receiveEnd()
+    this.sender.end(() => this.#protocol.receiveEnd())
     this.#closing()
     this.flush()
   }
 
-  /** Whether a message may be sent now; else the slow policy has been applied, or the connection is over. */
-  #hasRoom(): boolean {
-    if (this.state !== 'open') return this.#drop()
-    const { maxSendBuffer } = this.limits
-    const buffered = this.bufferedAmount
-    if (buffered <= maxSendBuffer) return true
-    if (this.#slow === 'close') this.#closeSlow(buffered)
-    return this.#drop()
-  }
-
-  #closeSlow(buffered: number): void {
+  tooSlow(buffered: number): void {
     const max = this.limits.maxSendBuffer
     const message = `${buffered} bytes wait to be sent, more than ${max}`
     const details = { limit: 'maxSendBuffer', actual: buffered, max }
     const error = new LimitError('ERR_WS_SEND_BUFFER_FULL', CloseCode.TryAgainLater, message, details)
-    this.close(CloseCode.TryAgainLater, 'too slow', error)
+    void this.close(CloseCode.TryAgainLater, 'too slow', error)
   }
 
-  #drop(): false {
-    this.#messagesDropped++
-    return false
+  abandoned(): void {
+    void this.close(CloseCode.InternalError, 'message abandoned')
   }
 
-  #flushLater(): void {
+  flushLater(): void {
     if (this.#receiving || this.#flushQueued) return
     this.#flushQueued = true
     flushSoon(this)
@@ -460,30 +540,25 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
 
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
-    if (!this.#closeTimed) {
-      this.#closeTimed = true
+    if (this.#closeDeadline === undefined) {
+      this.#closeDeadline = new CloseDeadline(this.#outbox.left)
       if (this.limits.closeTimeout > 0) this.#wheel.schedule(this, this.limits.closeTimeout)
       else this.#wheel.cancel(this)
     }
-    this.#flushLater()
+    this.flushLater()
     // What the inbox has no room for is dropped from now on: the peer's Close frame must come through.
+    this.inbox.release()
     this.resume()
   }
 
   /** Ends our half of the stream once nothing more is to be said. A client lets the server go first (RFC 6455 section 7.1.1). */
   #endIfFinal(): void {
     const { closing, output } = this.#protocol
-    if (
-      output.pending > 0 ||
-      this.#ended ||
-      closing === 'open' ||
-      closing === 'closeSent' ||
-      closing === 'closeReceived'
-    )
-      return
-    if (closing === 'done' && this.#role === 'client' && !this.#socket.readableEnded) return
+    const over = closing === 'done' || closing === 'failed' || closing === 'lost'
+    if (!over || output.pending > 0 || this.#ended) return
+    if (closing === 'done' && this.#role === 'client' && !this.socket.readableEnded) return
     this.#ended = true
-    this.#socket.end()
+    this.socket.end()
   }
 
   #streamClosed(): void {
@@ -495,29 +570,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
     protocol.dispose()
     this.#wheel.cancel(this)
     this.#rest = undefined
-    this.#closeInfo = this.#describeEnd()
-    this.inbox.end()
+    this.sender.clear()
+    const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
+    this.#closeInfo = describeEnd(protocol, left, this.#error, this.stats)
+    this.inbox.close(this.closeError)
     this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)
     this.#resolveClosed?.(this.#closeInfo)
     this.#onClosed()
-  }
-
-  #describeEnd(): CloseInfo {
-    const { closedBy: by = 'network', closeReceived: received, closeSent } = this.#protocol
-    const left = this.#closeLeft || (this.#socket.writableFinished && !this.#outbox.lost)
-    const sent = left ? closeSent : undefined
-    const first = by === 'local' ? closeSent : by === 'remote' ? received : undefined
-    return {
-      code: first?.code ?? CloseCode.Abnormal,
-      reason: first?.reason ?? '',
-      wasClean: received !== undefined && sent !== undefined,
-      by,
-      received,
-      sent,
-      error: this.#error,
-      stats: this.stats,
-    }
   }
 
   /** For what can only be told once the connection has ended, when it is ending already. */
@@ -528,14 +588,6 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, WheelEntry
       }),
     )
   }
-}
-
-/** The bytes to keep: a view, unless that would keep a much larger buffer alive. */
-function own(bytes: Buffer, start: number, end: number): Buffer {
-  if ((end - start) * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
-  const copy = Buffer.allocUnsafe(end - start)
-  bytes.copy(copy, 0, start, end)
-  return copy
 }
 
 function asError(error: unknown): Error {

@@ -11,7 +11,14 @@ function setUp(role: 'server' | 'client' = 'server'): {
   iterator: AsyncIterator<unknown, undefined>
 } {
   const peer = new TestLink({ role })
-  return { peer, iterator: messageIterator(peer.link, 'string', ({ data }) => data) }
+  return {
+    peer,
+    iterator: messageIterator(
+      peer.link,
+      () => peer.link.inbox.take('string'),
+      ({ data }) => data,
+    ),
+  }
 }
 
 /** The peer closes with these two bytes, or without any, and hangs up. */
@@ -35,7 +42,11 @@ describe('messageIterator', () => {
 
   it('shares the messages among several that wait, each going to one, in the order of the calls', async () => {
     const { peer, iterator } = setUp()
-    const other = messageIterator(peer.link, 'bytes', ({ data }) => data)
+    const other = messageIterator(
+      peer.link,
+      () => peer.link.inbox.take('bytes'),
+      ({ data }) => data,
+    )
     const results = [iterator.next(), other.next(), iterator.next()]
     await peer.receiveTexts('a', 'b', 'c')
     const values = (await Promise.all(results)).map(({ value }) => value)
@@ -84,7 +95,11 @@ describe('messageIterator', () => {
     next.catch(() => {})
     await closeByPeer(peer, '0fa0')
     const errors: unknown[] = []
-    for (const each of [next, iterator.next(), messageIterator(peer.link, 'string', String).next()])
+    for (const each of [
+      next,
+      iterator.next(),
+      messageIterator(peer.link, () => peer.link.inbox.take('string'), String).next(),
+    ])
       errors.push(await each.catch((error: unknown) => error))
     assert.ok(errors[0] instanceof CloseError)
     assert.equal(errors[0].info.code, 4000)

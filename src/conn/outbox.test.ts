@@ -129,6 +129,47 @@ describe('Outbox', () => {
     outbox.end(error)
   })
 
+  it('has no room while what is queued elsewhere is too much, unless that does not count', async () => {
+    const { stream, output, outbox } = setUp()
+    outbox.queued = 65 * 1024
+    assert.deepEqual([outbox.waiting, outbox.hasRoom], [0, false])
+    let own = 65 * 1024
+    const [all, some] = [outbox.drained(), outbox.drained(undefined, () => own)]
+    const done: string[] = []
+    void all.then(() => done.push('all'))
+    void some.then(() => done.push('some'))
+    await outbox.drained(undefined, () => 0)
+    outbox.wake()
+    await new Promise(setImmediate)
+    assert.deepEqual(done, [])
+    own = 64 * 1024
+    outbox.wake()
+    await some
+    assert.deepEqual(done, ['some'])
+    outbox.queued = 0
+    // Or with the next write that ends.
+    stream.eager = 1
+    send(output, 'x')
+    outbox.flush()
+    await all
+    outbox.wake()
+  })
+
+  it('lets one who waits give up, and the others wait on', async () => {
+    const { stream, output, outbox } = setUp()
+    send(output, Buffer.alloc(65 * 1024))
+    outbox.flush()
+    const controller = new AbortController()
+    const reason = new Error('no patience')
+    const [impatient, patient] = [outbox.drained(controller.signal), outbox.drained()]
+    controller.abort(reason)
+    await assert.rejects(impatient, reason)
+    await assert.rejects(outbox.drained(controller.signal), reason)
+    await stream.release()
+    await patient
+    await assert.rejects(outbox.drained(controller.signal), reason)
+  })
+
   it('gives its memory back when a payload has gone before it was written', () => {
     const stream = new Sluggish()
     let lent = 0

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Output } from '../protocol/output.ts'
+import { abortable } from './abortable.ts'
 
 /** Above this many waiting bytes there is no room. */
 const HIGH_MARK = 64 * 1024
@@ -16,6 +17,8 @@ export interface OutboxOwner {
 interface Waiter {
   readonly resolve: () => void
   readonly reject: (error: Error) => void
+  /** What it waits behind, beside what is in the outbox. */
+  readonly queued: () => number
 }
 
 /**
@@ -29,13 +32,24 @@ export class Outbox {
   readonly #owner: OutboxOwner
   /** Whether the kernel has taken what a finished write held, so that its memory can serve again. */
   readonly #recycles: boolean
+  readonly #highMark: number
   #waiters: Waiter[] | undefined
   /** Bytes given to the stream. */
   written = 0
+  /** Bytes that wait for their turn before they come here. */
+  queued = 0
   /** The stream ended before all was written. */
   lost = false
 
-  constructor(stream: Duplex, output: Output, owner: OutboxOwner, recycles: boolean) {
+  /** @param maxSendBuffer - who waits for room must not come upon this limit */
+  constructor(
+    stream: Duplex,
+    output: Output,
+    owner: OutboxOwner,
+    recycles: boolean,
+    maxSendBuffer = HIGH_MARK,
+  ) {
+    this.#highMark = Math.min(HIGH_MARK, maxSendBuffer)
     this.#stream = stream
     this.#output = output
     this.#owner = owner
@@ -54,7 +68,7 @@ export class Outbox {
 
   /** Whether more can be sent before it is time to wait. */
   get hasRoom(): boolean {
-    return this.waiting <= HIGH_MARK
+    return this.#hasRoomBehind(this.queued)
   }
 
   /**
@@ -81,13 +95,31 @@ export class Outbox {
     }
   }
 
-  /** Resolves when there is room. */
-  drained(): Promise<void> {
-    if (this.hasRoom) return Promise.resolve()
-    return new Promise((resolve, reject) => {
+  /**
+   * Resolves when there is room.
+   *
+   * @param queued - how many of the bytes that wait for their turn count; by default all of them
+   */
+  async drained(signal?: AbortSignal, queued: () => number = () => this.queued): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#hasRoomBehind(queued())) return
+    const room = new Promise<void>((resolve, reject) => {
       this.#waiters ??= []
-      this.#waiters.push({ resolve, reject })
+      this.#waiters.push({ resolve, reject, queued })
     })
+    return signal === undefined ? room : abortable(room, signal)
+  }
+
+  /** There may be room for some who wait: less is ahead of them. */
+  wake(): void {
+    const waiters = this.#waiters
+    if (waiters === undefined) return
+    const left: Waiter[] = []
+    for (const waiter of waiters) {
+      if (this.#hasRoomBehind(waiter.queued())) waiter.resolve()
+      else left.push(waiter)
+    }
+    this.#waiters = left.length === 0 ? undefined : left
   }
 
   /** There will be no room any more. */
@@ -95,6 +127,10 @@ export class Outbox {
     const waiters = this.#waiters
     this.#waiters = undefined
     if (waiters !== undefined) for (const { reject } of waiters) reject(error)
+  }
+
+  #hasRoomBehind(queued: number): boolean {
+    return this.waiting + queued <= this.#highMark
   }
 
   #write(bytes: Uint8Array | Uint8Array[]): void {
@@ -117,9 +153,6 @@ export class Outbox {
     if (error || this.#stream.writableLength > 0) return
     this.#output.held = false
     this.#owner.onWritable()
-    if (this.#waiters === undefined || !this.hasRoom) return
-    const waiters = this.#waiters
-    this.#waiters = undefined
-    for (const { resolve } of waiters) resolve()
+    this.wake()
   }
 }

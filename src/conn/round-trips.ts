@@ -1,3 +1,5 @@
+import { silent } from './silent.ts'
+
 /** A ping that has not been answered. */
 interface Outstanding {
   readonly number: number
@@ -18,6 +20,31 @@ export class RoundTrips {
 
   constructor(clock: { now(): number }) {
     this.#clock = clock
+  }
+
+  /**
+   * Pings, and resolves with the milliseconds until the pong.
+   *
+   * @param send - sends the ping
+   * @throws the signal's reason when that is aborted, or what {@link end} is told
+   */
+  measure(signal: AbortSignal | undefined, send: (payload: Uint8Array) => void): Promise<number> {
+    return silent(
+      new Promise<number>((resolve, reject) => {
+        signal?.throwIfAborted()
+        const settle = (result: number | Error): void => {
+          signal?.removeEventListener('abort', onAbort)
+          if (typeof result === 'number') resolve(result)
+          else reject(result)
+        }
+        const onAbort = (): void => {
+          this.forget(settle)
+          reject(signal?.reason as Error)
+        }
+        signal?.addEventListener('abort', onAbort, { once: true })
+        send(this.next(settle))
+      }),
+    )
   }
 
   /** The payload of the next ping. */

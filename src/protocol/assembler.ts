@@ -8,13 +8,13 @@ const EMPTY = Buffer.alloc(0)
  * announced, and a thousand tiny fragments cost no more than one large one: so their number needs no limit.
  */
 export class Assembler {
-  readonly #max: number
+  /** The message limit: the caller checks it, here it only bounds the growth. */
+  max: number
   #buffer = EMPTY
   #length = 0
 
-  /** @param max - the message limit; the caller has checked it, here it only bounds the growth */
   constructor(max: number) {
-    this.#max = max
+    this.max = max
   }
 
   /** Bytes of the message so far. */
@@ -40,7 +40,7 @@ export class Assembler {
   #grow(length: number): void {
     const capacity = Math.min(
       Math.max(length, this.#buffer.length * 2, FIRST_CAPACITY),
-      Math.max(this.#max, length),
+      Math.max(this.max, length),
     )
     const grown = Buffer.allocUnsafeSlow(capacity)
     this.#buffer.copy(grown, 0, 0, this.#length)

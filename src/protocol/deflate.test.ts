@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from 'node:zlib'
 import fc from 'fast-check'
 import { Deflate, type DeflateDirection, type DeflateSettings } from './deflate.ts'
+import type { StreamDecoder } from './extension.ts'
 
 const plain: DeflateDirection = { takeover: false, windowBits: 15 }
 const kept: DeflateDirection = { takeover: true, windowBits: 15 }
@@ -263,6 +264,112 @@ test('dispose releases both directions', () => {
   ours.dispose()
   assert.deepEqual(ours.encode(message), first)
   assert.equal(ours.decode(second, MiB), 'corrupt')
+})
+
+/** What a decoder makes of a message in these pieces. */
+async function inflated(decoder: StreamDecoder, pieces: readonly Uint8Array[]): Promise<Buffer> {
+  const parts: Uint8Array[] = []
+  for (const [i, piece] of pieces.entries()) {
+    for await (const part of decoder.decode(piece, i === pieces.length - 1)) parts.push(part)
+  }
+  decoder.dispose()
+  return Buffer.concat(parts)
+}
+
+test('piece by piece: joined, the pieces are one message, for us and for others', async () => {
+  for (const send of [plain, kept, { takeover: true, windowBits: 9 }]) {
+    const [ours, theirs] = [make({ send, level: 6 }), make({ receive: send })]
+    const other = new StreamingPeer(createInflateRaw())
+    for (const pieces of [[json(5000)], [json(3000), json(3000)], [noise(2000), json(1), json(70_000)]]) {
+      const encode = ours.pieceEncoder()
+      const encoded = pieces.map((piece) => (encode as (piece: Uint8Array) => Uint8Array)(piece))
+      const payload = Buffer.concat(encoded)
+      const message = Buffer.concat(pieces)
+      assert.deepEqual(theirs.decode(payload, MiB), message)
+      assert.ok((await other.inflate(payload)).equals(message))
+      // Each piece gives all of itself as soon as it is there.
+      let seen = 0
+      const history = make({ receive: kept })
+      const decoder = history.decoder()
+      if (!send.takeover) {
+        for (const [i, piece] of encoded.entries()) {
+          for await (const part of decoder.decode(piece, false)) seen += part.length
+          const sent = pieces.slice(0, i + 1).reduce((sum, { length }) => sum + length, 0)
+          assert.ok(seen >= sent - 1, `${seen} of ${sent}`)
+        }
+      }
+      decoder.dispose()
+      // What comes behind may refer to it.
+      const next = ours.encode(json(3000))
+      if (next === undefined) continue
+      assert.deepEqual(theirs.decode(next, MiB), json(3000))
+      assert.ok((await other.inflate(next)).equals(json(3000)))
+    }
+    other.close()
+  }
+})
+
+test('piece by piece: pieces refer to those before them only with takeover', () => {
+  const [taking, forgetting] = [make({ send: kept }), make({ send: plain })]
+  for (const [ours, shrinks] of [
+    [taking, true],
+    [forgetting, false],
+  ] as const) {
+    const encode = ours.pieceEncoder() as (piece: Uint8Array) => Uint8Array
+    const [first, second] = [encode(noise(5000)), encode(noise(5000))]
+    assert.equal(second.length < first.length / 10, shrinks)
+  }
+  assert.equal(make({ send: { takeover: false, windowBits: 8 } }).pieceEncoder(), undefined)
+})
+
+test('a decoder leaves the history as the whole message would', async () => {
+  const [ours, theirs] = [make({ send: kept }), make({ receive: kept })]
+  const messages = [json(4000), json(4000), noise(3000), json(40_000), json(10)]
+  for (const [i, message] of messages.entries()) {
+    const payload = ours.encode(message)
+    if (payload === undefined) continue
+    const middle = Math.floor(payload.length / 3)
+    const decoded =
+      i % 2 === 0
+        ? await inflated(theirs.decoder(), [payload.subarray(0, middle), payload.subarray(middle)])
+        : theirs.decode(payload, MiB)
+    assert.deepEqual(decoded, message)
+  }
+})
+
+test('a message that turns out too large, or corrupt, is not remembered: it can be decoded once more', async () => {
+  const [ours, theirs] = [make({ send: kept }), make({ receive: kept })]
+  theirs.decode(ours.encode(json(2000)) as Uint8Array, MiB)
+  const message = Buffer.concat([json(3000), json(3000)])
+  const payload = ours.encode(message) as Uint8Array
+  assert.equal(theirs.decode(payload, 5999), 'too large')
+  assert.equal(theirs.decode(payload.subarray(0, payload.length - 5), MiB), 'corrupt')
+  // Also where it is too large only behind a final block.
+  const hello = bytes('f3 48 cd c9 c9 07 00')
+  assert.equal(theirs.decode(Buffer.concat([hello, hello]), 9), 'too large')
+  assert.ok((await inflated(theirs.decoder(), [payload])).equals(message))
+  const next = ours.encode(message) as Uint8Array
+  assert.equal(theirs.decode(next, 10), 'too large')
+  assert.deepEqual(theirs.decode(next, MiB), message)
+})
+
+test('the level can be changed, and the variant with it', () => {
+  const deflate = make({ level: 1 })
+  const [fast, { variant }] = [deflate.encode(json(50_000)) as Uint8Array, deflate]
+  deflate.setLevel(9)
+  const small = deflate.encode(json(50_000)) as Uint8Array
+  assert.ok(small.length < fast.length, `${small.length} < ${fast.length}`)
+  assert.notEqual(deflate.variant, variant)
+  deflate.setLevel(0)
+  assert.equal(deflate.encode(json(50_000)), undefined)
+  deflate.setLevel(1)
+  assert.equal(deflate.variant, variant)
+  assert.deepEqual(deflate.encode(json(50_000)), fast)
+  const pieces = make({ level: 9, send: kept })
+  pieces.setLevel(0)
+  const encode = pieces.pieceEncoder() as (piece: Uint8Array) => Uint8Array
+  assert.ok(encode(json(1000)).length > 1000)
+  assert.equal(pieces.variant, undefined)
 })
 
 test('one variant: what differs in a message does, what does not does not', () => {

@@ -1,6 +1,7 @@
 import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from 'node:zlib'
 import { DeflateHistory } from './deflate-history.ts'
-import type { Extension } from './extension.ts'
+import type { Extension, StreamDecoder } from './extension.ts'
+import { Inflater } from './inflater.ts'
 
 /** What both sides agreed on, for one direction. */
 export interface DeflateDirection {
@@ -25,8 +26,9 @@ export interface DeflateSettings {
 /** RSV1 as it stands in the first header byte (RFC 7692 section 6). */
 const RSV1 = 0x40
 
-/** How many bytes at the end of a sync flush are not sent (RFC 7692 section 7.2.1). */
-const FLUSH_SIZE = 4
+/** The end of a sync flush, which is not sent (RFC 7692 section 7.2.1). */
+const FLUSH: Buffer = Buffer.from([0x00, 0x00, 0xff, 0xff])
+const FLUSH_SIZE = FLUSH.length
 
 /**
  * What is put behind a message to inflate it: first what the sender took away (RFC 7692 section 7.2.2), then an empty
@@ -60,11 +62,11 @@ export class Deflate implements Extension {
   readonly name = 'permessage-deflate'
   readonly rsv: number = RSV1
   readonly compresses = true
-  readonly variant: string | undefined
   readonly #threshold: number
   /** Messages of more bytes are sent as they are. */
   readonly #longest: number
-  readonly #options: ZlibOptions
+  readonly #windowBits: number
+  #options: ZlibOptions
   readonly #sent: DeflateHistory | undefined
   readonly #received: DeflateHistory | undefined
 
@@ -77,8 +79,18 @@ export class Deflate implements Extension {
     this.#longest = exact ? Number.POSITIVE_INFINITY : 2 ** send.windowBits
     this.#sent = send.takeover && exact ? new DeflateHistory(2 ** send.windowBits) : undefined
     this.#received = receive.takeover ? new DeflateHistory(2 ** receive.windowBits) : undefined
-    this.variant =
-      this.#sent === undefined ? `${send.windowBits} ${level} ${memLevel} ${threshold}` : undefined
+    this.#windowBits = send.windowBits
+  }
+
+  get variant(): string | undefined {
+    const { level, memLevel } = this.#options
+    return this.#sent === undefined
+      ? `${this.#windowBits} ${level} ${memLevel} ${this.#threshold}`
+      : undefined
+  }
+
+  setLevel(level: number): void {
+    this.#options = { ...this.#options, level }
   }
 
   encode(payload: Uint8Array): Uint8Array | undefined {
@@ -106,6 +118,28 @@ export class Deflate implements Extension {
     }
   }
 
+  /** Each piece ends with a flush, whose last bytes go ahead of the next piece: behind the last one they are not sent. */
+  pieceEncoder(): ((piece: Uint8Array) => Uint8Array) | undefined {
+    if (this.#longest !== Number.POSITIVE_INFINITY) return undefined
+    let begun = false
+    return (piece) => {
+      const deflated = deflateRawSync(piece, {
+        ...this.#options,
+        ...dictionary(this.#sent),
+        chunkSize: pieceSize(piece.length),
+      })
+      this.#sent?.append(piece)
+      const payload = deflated.subarray(0, deflated.length - FLUSH_SIZE)
+      if (begun) return Buffer.concat([FLUSH, payload])
+      begun = true
+      return payload
+    }
+  }
+
+  decoder(): StreamDecoder {
+    return new Inflater(this.#received)
+  }
+
   /** What is sent next refers to nothing before: either side may always begin anew. */
   idle(): void {
     this.#sent?.clear()
@@ -125,6 +159,10 @@ export class Deflate implements Extension {
     const input = Buffer.concat([payload, TAIL])
     const parts: Buffer[] = []
     let window = this.#received
+    const remember = (message: Buffer): Buffer => {
+      this.#received?.append(message)
+      return message
+    }
     let length = 0
     let used = 0
     // A final block ends the work of zlib, but not the message: more may follow (RFC 7692 section 7.2.1).
@@ -142,12 +180,19 @@ export class Deflate implements Extension {
       used += engine.bytesWritten
       if (length > maxSize) return 'too large'
       const complete = used >= payload.length
-      if (!complete) window ??= new DeflateHistory(LARGEST_WINDOW)
+      if (complete) return remember(parts.length === 1 ? buffer : Buffer.concat(parts, length))
+      if (window === this.#received) window = copyOf(window)
       window?.append(buffer)
-      if (complete) return parts.length === 1 ? buffer : Buffer.concat(parts, length)
     }
     return 'corrupt'
   }
+}
+
+/** Room for what a message that is not complete yet refers to: what it adds counts only if it turns out whole. */
+function copyOf(history: DeflateHistory | undefined): DeflateHistory {
+  const copy = new DeflateHistory(LARGEST_WINDOW)
+  if (history !== undefined) copy.append(history.bytes)
+  return copy
 }
 
 /** zlib takes a dictionary of no bytes for a mistake. */

@@ -36,10 +36,32 @@ export interface Extension {
    * `corrupt` too.
    */
   decode(payload: Uint8Array, maxSize: number): Uint8Array | 'too large' | 'corrupt'
+  /**
+   * Begins a message that is sent piece by piece: the function encodes each piece, and joined in order the encoded
+   * pieces are the encoded message. Without it such messages are sent as they are.
+   */
+  pieceEncoder?(): ((piece: Uint8Array) => Uint8Array) | undefined
+  /** Begins a message that is read piece by piece. Without it an encoded message can only be read whole. */
+  decoder?(): StreamDecoder | undefined
+  /** Sets the effort spent on what is sent from now on, 0 to 9, where there is such a thing. */
+  setLevel?(level: number): void
   /** Called now and then while the peer is silent: what can be made again is to be released. */
   idle?(): void
   /** Called once, when the connection has ended. */
   dispose?(): void
+}
+
+/** Decodes one message while it comes. */
+export interface StreamDecoder {
+  /**
+   * What the next encoded piece gives, in pieces of a bounded size: the next is made when it is asked for.
+   *
+   * @param last - whether the message ends with this piece
+   * @throws Error when the data is broken
+   */
+  decode(piece: Uint8Array, last: boolean): AsyncIterable<Uint8Array>
+  /** The message is not wanted any more, or has ended. */
+  dispose(): void
 }
 
 /**

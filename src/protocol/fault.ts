@@ -38,7 +38,11 @@ export function payloadFault(code: CodeOf<'ProtocolError'>, message: string): Fa
 }
 
 /** A frame or message is longer than allowed: 1009. */
-export function sizeFault(limit: 'maxFrameSize' | 'maxMessageSize', actual: number, max: number): Fault {
+export function sizeFault(
+  limit: 'maxFrameSize' | 'maxMessageSize' | 'maxStreamSize',
+  actual: number,
+  max: number,
+): Fault {
   const what = limit === 'maxFrameSize' ? 'frame' : 'message'
   return {
     code: limit === 'maxFrameSize' ? 'ERR_WS_FRAME_TOO_LARGE' : 'ERR_WS_MESSAGE_TOO_LARGE',

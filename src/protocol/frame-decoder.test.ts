@@ -12,6 +12,8 @@ class Notes implements FrameSink {
   readonly decoder: FrameDecoder
   /** Called behind each frame. */
   onLast: () => void = () => {}
+  /** Called in front of each payload. */
+  onHeader: (length: number) => void = () => {}
   pieces = 0
   bits = 0
   #head = ''
@@ -27,9 +29,10 @@ class Notes implements FrameSink {
     })
   }
 
-  onFrame(opcode: number, fin: boolean, rsv: number): void {
+  onFrame(opcode: number, fin: boolean, rsv: number, length: number): void {
     assert.equal(this.#head, '', 'a header inside a frame')
     this.#head = `${opcode}${fin ? '' : '…'}${rsv === 0 ? '' : ` rsv ${rsv}`}`
+    this.onHeader(length)
   }
 
   onPayload(chunk: Buffer, start: number, end: number, last: boolean, bits: number): void {
@@ -194,6 +197,59 @@ describe('FrameDecoder', () => {
     notes.decoder.suspended = false
     assert.equal(notes.decoder.push(chunk, at), chunk.length)
     assert.deepEqual(notes.lines, ['1: one', '1: two', '1: three'])
+  })
+
+  it('tells the length of the payload with the header, and stops in front of it when suspended there', () => {
+    const payloads = ['one', '', 'x'.repeat(200)]
+    const stream = Buffer.concat([
+      ...payloads.map((payload) => frame({ opcode: 2, payload, mask })),
+      frame({ opcode: 9, payload: 'ping', mask }),
+    ])
+    for (const step of [1, 2, 7, stream.length]) {
+      const notes = new Notes()
+      const lengths: number[] = []
+      notes.onHeader = (length) => {
+        lengths.push(length)
+        notes.decoder.suspended = true
+      }
+      for (let end = step; ; end += step) {
+        const chunk = Buffer.from(stream.subarray(end - step, end))
+        let at = notes.decoder.push(chunk, 0)
+        while (notes.decoder.suspended) {
+          // In front of the payload: nothing of it has been told, or will be before it goes on.
+          assert.equal(notes.lines.length, lengths.length - 1)
+          assert.equal(notes.decoder.push(chunk, at), at)
+          notes.decoder.suspended = false
+          at = notes.decoder.push(chunk, at)
+        }
+        assert.equal(at, chunk.length)
+        if (end >= stream.length) break
+      }
+      assert.deepEqual(lengths, [3, 0, 200, 4])
+      assert.deepEqual(notes.lines, [...payloads.map((payload) => `2: ${payload}`), '9: ping'])
+    }
+  })
+
+  it('can be given other limits, from the next header on', () => {
+    const notes = new Notes({ maxFrameSize: 10, maxMessageSize: 15 })
+    notes.push(frame({ opcode: 2, payload: 'x'.repeat(10), mask }))
+    notes.decoder.setLimits(20, 30)
+    const second = frame({ opcode: 2, payload: 'x'.repeat(20), mask })
+    notes.push(second.subarray(0, 10))
+    notes.decoder.setLimits(5, 5)
+    notes.push(second.subarray(10))
+    notes.push(frame({ opcode: 2, fin: false, payload: 'x'.repeat(5), mask }))
+    notes.decoder.setLimits(5, 8)
+    notes.push(frame({ opcode: 0, fin: false, payload: 'x'.repeat(3), mask }))
+    assert.deepEqual([notes.lines.length, notes.decoder.fault], [4, undefined])
+    notes.push(frame({ opcode: 0, payload: 'x', mask }))
+    assert.deepEqual(notes.decoder.fault?.limit, { limit: 'maxMessageSize', actual: 9, max: 8 })
+    assert.equal(faultOf(hex('82fe 03e9')), 'ERR_WS_FRAME_TOO_LARGE')
+  })
+
+  it('calls the limit of messages as it is told', () => {
+    const { decoder } = decode(hex('82fe 01f5'), { maxMessageSize: 500, messageLimit: 'maxStreamSize' })
+    assert.deepEqual(decoder.fault?.limit, { limit: 'maxStreamSize', actual: 501, max: 500 })
   })
 
   it('stops when its sink finds a fault', () => {

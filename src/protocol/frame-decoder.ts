@@ -6,8 +6,11 @@ import { encodedSize } from './limits.ts'
 
 /** Where a {@link FrameDecoder} delivers. Both methods get primitives: no object is made per frame. */
 export interface FrameSink {
-  /** A legal header, within the limits. `rsv` holds the reserved bits as they stand in the first byte. */
-  onFrame(opcode: number, fin: boolean, rsv: number): void
+  /**
+   * A legal header, within the limits. `rsv` holds the reserved bits as they stand in the first byte, `length` is that
+   * of the payload. A sink that suspends the decoder here stops it before the payload.
+   */
+  onFrame(opcode: number, fin: boolean, rsv: number, length: number): void
   /**
    * A piece of that frame's payload, unmasked, at `[start, end)`; every frame has at least one, perhaps empty.
    *
@@ -25,6 +28,8 @@ export interface FrameDecoderOptions {
   readonly maxFrameSize: number
   /** The most that the fragments of a message may announce together, in bytes. */
   readonly maxMessageSize: number
+  /** The message limit's name. */
+  readonly messageLimit?: 'maxMessageSize' | 'maxStreamSize'
   /** The reserved bits that negotiated extensions own. */
   readonly rsv: number
 }
@@ -41,8 +46,9 @@ const UNKNOWN_BITS = -1
 export class FrameDecoder {
   readonly #sink: FrameSink
   readonly #masked: boolean
-  readonly #maxFrameSize: number
-  readonly #maxMessageSize: number
+  #maxFrameSize: number
+  #maxMessageSize: number
+  readonly #messageLimit: 'maxMessageSize' | 'maxStreamSize'
   readonly #rsv: number
 
   /** Why decoding stopped for good; a sink may set it too. */
@@ -70,7 +76,14 @@ export class FrameDecoder {
     this.#masked = options.masked
     this.#maxFrameSize = options.maxFrameSize
     this.#maxMessageSize = options.maxMessageSize
+    this.#messageLimit = options.messageLimit ?? 'maxMessageSize'
     this.#rsv = options.rsv
+  }
+
+  /** Other limits, from the next header on. */
+  setLimits(maxFrameSize: number, maxMessageSize: number): void {
+    this.#maxFrameSize = maxFrameSize
+    this.#maxMessageSize = maxMessageSize
   }
 
   /** Decodes `chunk` from `at` on and returns how far it came: to the end unless suspended or failed. */
@@ -81,7 +94,7 @@ export class FrameDecoder {
         at = this.#stashed === 0 ? this.#header(chunk, at, end) : this.#stashedHeader(chunk, at, end)
         if (!this.#inPayload) continue
         // An empty frame ends with its header.
-        if (this.#remaining > 0 && at === end) return at
+        if (this.suspended || (this.#remaining > 0 && at === end)) return at
       }
       at = this.#payload(chunk, at, end)
     }
@@ -206,7 +219,7 @@ export class FrameDecoder {
     if (length > (encoded ? encodedSize(maxFrame) : maxFrame))
       return sizeFault('maxFrameSize', length, maxFrame)
     if (total > (encoded ? encodedSize(maxMessage) : maxMessage))
-      return sizeFault('maxMessageSize', total, maxMessage)
+      return sizeFault(this.#messageLimit, total, maxMessage)
     return undefined
   }
 
@@ -219,7 +232,7 @@ export class FrameDecoder {
     }
     this.#remaining = length
     this.#inPayload = true
-    this.#sink.onFrame(opcode, fin, first & RSV)
+    this.#sink.onFrame(opcode, fin, first & RSV, length)
   }
 
   #fail(fault: Fault): 0 {

@@ -18,13 +18,15 @@ function refuses(given: unknown, message: RegExp): void {
 
 const names = Object.keys(defaultLimits) as (keyof Limits)[]
 const sizes = names.filter((name) => name.startsWith('max'))
-const times = names.filter((name) => !name.startsWith('max'))
+const times = names.filter((name) => !name.startsWith('max') && name !== 'fragmentSize')
 
 describe('limits', () => {
   it('are these by default', () => {
     assert.deepEqual(defaultLimits, {
       maxMessageSize: 1_048_576,
       maxFrameSize: 1_048_576,
+      maxStreamSize: 1_048_576,
+      fragmentSize: 131_072,
       maxSendBuffer: 4_194_304,
       maxQueuedMessages: 64,
       maxQueuedBytes: 1_048_576,
@@ -66,6 +68,23 @@ describe('limits', () => {
     assert.equal(resolveLimits({ maxFrameSize: 32 }).maxMessageSize, defaultLimits.maxMessageSize)
   })
 
+  it('of a stream hold for frames, and are those of a message unless given', () => {
+    const stream = resolveLimits({ maxStreamSize: 1 << 26 })
+    assert.deepEqual(
+      [stream.maxStreamSize, stream.maxFrameSize, stream.maxMessageSize],
+      [1 << 26, 1 << 26, 1 << 20],
+    )
+    assert.equal(resolveLimits({ maxMessageSize: 64 }).maxStreamSize, 64)
+    assert.equal(resolveLimits({ maxMessageSize: 64, maxStreamSize: 128 }).maxFrameSize, 128)
+    assert.equal(resolveLimits({ maxStreamSize: 1 << 26, maxFrameSize: 32 }).maxFrameSize, 32)
+  })
+
+  it('of a fragment leave room for a control frame', () => {
+    assert.equal(resolveLimits({ fragmentSize: 125 }).fragmentSize, 125)
+    for (const value of [124, 0, 1.5])
+      refuses({ fragmentSize: value }, /^limits\.fragmentSize must be an integer from 125 to /)
+  })
+
   for (const name of sizes) {
     it(`${name} is at least 1`, () => {
       assert.equal(resolveLimits({ [name]: 1 })[name], 1)
@@ -91,7 +110,8 @@ describe('limits', () => {
       constants.MAX_STRING_LENGTH,
     )
     refuses({ maxMessageSize: constants.MAX_STRING_LENGTH + 1 }, /maxMessageSize/)
-    refuses({ maxFrameSize: constants.MAX_STRING_LENGTH + 1 }, /maxFrameSize/)
+    for (const name of ['maxFrameSize', 'maxStreamSize'] as const)
+      assert.equal(resolveLimits({ [name]: 2 ** 40 })[name], 2 ** 40)
   })
 
   it('that do not exist are named, with those that do', () => {

@@ -13,8 +13,16 @@ import { UsageError } from '../session/errors.ts'
 export interface Limits {
   /** The longest message taken, also after an extension has expanded it. Beyond: closed with 1009. Default 1 MiB. */
   readonly maxMessageSize: number
-  /** The longest frame taken. Beyond: closed with 1009. Default: `maxMessageSize`. */
+  /** The longest frame taken. Beyond: closed with 1009. Default: the larger of `maxMessageSize` and `maxStreamSize`. */
   readonly maxFrameSize: number
+  /**
+   * The longest message taken where it is read as a stream, piece by piece (`readStream`, `streams`). While this is more than
+   * `maxMessageSize`, a longer message that nobody has asked for yet waits, and the peer with it, until somebody does:
+   * a stream gets it, any other way of reading refuses it with 1009. Default: `maxMessageSize`.
+   */
+  readonly maxStreamSize: number
+  /** Longer messages are sent in frames of this many bytes, so that pings, pongs and Close can pass between. Default 128 KiB. */
+  readonly fragmentSize: number
   /** When more than this waits to be sent, the next `send` follows the slow policy. Default 4 MiB. */
   readonly maxSendBuffer: number
   /** Messages kept for a reader that is not ready; then the socket is paused. Default 64. */
@@ -27,7 +35,10 @@ export interface Limits {
   readonly pingInterval: number
   /** Silence after that ping before the connection counts as dead; 0 = never. Any received byte counts as life. Default 20 s. */
   readonly pongTimeout: number
-  /** Time for the closing handshake and the end of the TCP connection; 0 = no limit. Default 5 s. */
+  /**
+   * Time for the closing handshake and the end of the TCP connection; 0 = no limit. While what was sent before still goes
+   * out, it begins anew, twelve times at most. Default 5 s.
+   */
   readonly closeTimeout: number
 }
 
@@ -46,6 +57,8 @@ const MiB = 1024 * 1024
 export const defaultLimits: Limits = Object.freeze({
   maxMessageSize: MiB,
   maxFrameSize: MiB,
+  maxStreamSize: MiB,
+  fragmentSize: 128 * 1024,
   maxSendBuffer: 4 * MiB,
   maxQueuedMessages: 64,
   maxQueuedBytes: MiB,
@@ -63,7 +76,9 @@ const MAX_MESSAGE = constants.MAX_STRING_LENGTH
 
 const ranges: { readonly [Name in keyof Limits]: readonly [min: number, max: number] } = {
   maxMessageSize: [1, MAX_MESSAGE],
-  maxFrameSize: [1, MAX_MESSAGE],
+  maxFrameSize: [1, Number.MAX_SAFE_INTEGER],
+  maxStreamSize: [1, Number.MAX_SAFE_INTEGER],
+  fragmentSize: [125, Number.MAX_SAFE_INTEGER],
   maxSendBuffer: [1, Number.MAX_SAFE_INTEGER],
   maxQueuedMessages: [1, Number.MAX_SAFE_INTEGER],
   maxQueuedBytes: [1, Number.MAX_SAFE_INTEGER],
@@ -102,9 +117,12 @@ export function resolveLimits(given: Partial<Limits> | undefined, base: Limits =
     }
     limits[key] = value
   }
-  // Who raises the message limit alone means messages in one frame too.
-  if (given.maxMessageSize !== undefined && given.maxFrameSize === undefined) {
-    limits.maxFrameSize = limits.maxMessageSize
+  // Who raises or lowers the message limit alone means streams and single frames too.
+  if (given.maxMessageSize !== undefined && given.maxStreamSize === undefined) {
+    limits.maxStreamSize = limits.maxMessageSize
+  }
+  if (given.maxFrameSize === undefined && (given.maxMessageSize ?? given.maxStreamSize) !== undefined) {
+    limits.maxFrameSize = Math.max(limits.maxMessageSize, limits.maxStreamSize)
   }
   return Object.freeze(limits)
 }

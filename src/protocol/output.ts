@@ -140,4 +140,5 @@ export class Output {
   }
 }
 
-const GONE = 'the buffer of a message was transferred before the message was sent'
+/** Why what was given by reference cannot be sent. */
+export const GONE = 'the buffer of a message was transferred before the message was sent'

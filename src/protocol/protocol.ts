@@ -2,38 +2,22 @@ import { isUtf8 } from 'node:buffer'
 import type { CloseFrame, EncodingStats } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
-import type { Prepared, PreparedFrame } from '../session/prepared.ts'
+import type { Prepared } from '../session/prepared.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
-import { FIN, MAX_CONTROL_PAYLOAD, RSV } from '../wire/frame-header.ts'
+import { FIN, MAX_CONTROL_PAYLOAD } from '../wire/frame-header.ts'
 import { isControl, Opcode } from '../wire/opcode.ts'
 import { Utf8Validator } from '../wire/utf8.ts'
 import { Assembler } from './assembler.ts'
 import { type CloseReasonBytes, encodeCloseReason } from './close-payload.ts'
 import { type ClosedBy, type ClosingEvent, type ClosingState, closedBy, nextClosingState } from './closing.ts'
 import type { Extension } from './extension.ts'
+import { type EncodedMessage, ExtensionPipeline, type PieceEncoder } from './extension-pipeline.ts'
 import { type Fault, payloadFault, protocolFault, sizeFault } from './fault.ts'
 import { FrameDecoder } from './frame-decoder.ts'
-import { buildFrame, encodeFrame, encodeText } from './frame-encoder.ts'
+import { encodeFrame, encodeText } from './frame-encoder.ts'
 import { encodedSize, type Limits } from './limits.ts'
 import { Output, type SlabSource } from './output.ts'
-
-/** What an engine tells its owner, while `receive` runs. */
-export interface ProtocolHandler {
-  /**
-   * A whole message at `[start, end)` of `bytes`; text has been checked. The engine does not touch these bytes again.
-   *
-   * @param ascii - text only: whether all of it is known to be ASCII, so that it can be decoded byte by byte
-   */
-  onMessage(type: MessageType, bytes: Buffer, start: number, end: number, ascii: boolean): void
-  /** A ping came; the engine answers it by itself. The payload is a view, valid during the call. */
-  onPing(payload: Buffer): void
-  /** A pong came, asked for or not. The payload is a view, valid during the call. */
-  onPong(payload: Buffer): void
-  /** The peer's Close frame came; the engine answers it by itself. Code 1005 when it had none. */
-  onClose(frame: CloseFrame): void
-  /** The peer broke a rule. Called once; the Close frame that tells the peer is in the output. */
-  onFault(fault: Fault): void
-}
+import type { ProtocolHandler, StreamHandler } from './protocol-handler.ts'
 
 /** How to make a {@link Protocol}. */
 export interface ProtocolOptions {
@@ -49,15 +33,14 @@ export interface ProtocolOptions {
   readonly extensions?: readonly Extension[] | undefined
   /** Where output is written to; from the heap by default. */
   readonly slabs?: SlabSource | undefined
+  /** Takes messages piece by piece; without it every message comes whole. */
+  readonly streams?: StreamHandler | undefined
   /**
    * Leaves a Close frame or a fault that `receive` comes upon without effect until the owner says {@link Protocol.conclude}:
    * so that what answers the messages before it can go out first (RFC 6455 section 5.5.1). Default false.
    */
   readonly holdEnd?: boolean | undefined
 }
-
-/** What a prepared message is encoded by: empty for nothing, `undefined` where each connection encodes anew. */
-type Variant = string | undefined
 
 /** All bits set: nothing is known to be ASCII. */
 const HIGH_BITS = 0x80808080
@@ -107,17 +90,12 @@ export class Protocol {
   readonly #decoder: FrameDecoder
   readonly #assembler: Assembler
   readonly #utf8 = new Utf8Validator()
-  readonly #maxMessageSize: number
+  readonly #streams: StreamHandler | undefined
+  #maxMessageSize: number
+  readonly #maxStreamSize: number
   readonly #mask: (() => number) | undefined
-  readonly #extensions: readonly Extension[]
+  readonly #extensions: ExtensionPipeline | undefined
   readonly #holdEnd: boolean
-  /** Whether the extensions that do no more than save bytes are applied to what is sent from now on. */
-  compress = true
-  /** The counters as they are now; `undefined` without extensions. */
-  readonly encoding: { -readonly [Name in keyof EncodingStats]: number } | undefined
-  /** What prepared messages are encoded by, with and without compression. */
-  readonly #variant: Variant
-  readonly #plainVariant: Variant
 
   // The frame being received.
   #opcode: number = Opcode.Continuation
@@ -129,6 +107,18 @@ export class Protocol {
   #isText = false
   /** The reserved bits of its first frame. */
   #rsv = 0
+  /** Bytes that its frames have announced so far. */
+  #announced = 0
+  /** It is delivered piece by piece. */
+  #streamed = false
+  /** It waits for somebody to take it piece by piece. */
+  #held = false
+  /** It has been received whole, and is longer than `maxMessageSize` once decoded. */
+  #heldMessage: Buffer | undefined
+  /** Messages are not wanted any more. */
+  #ignoring = false
+  /** `receive` is running: a fault takes effect at its end. */
+  #receiving = false
 
   /** The peer's Close frame: it has been read, but has perhaps not taken effect. */
   #peerClose: CloseFrame | undefined
@@ -140,30 +130,59 @@ export class Protocol {
 
   /** @throws UsageError `ERR_WS_INVALID_OPTION` for a client without `mask` */
   constructor(options: ProtocolOptions) {
-    const { role, handler, limits, mask, extensions = [], slabs, holdEnd = false } = options
+    const { role, handler, limits, mask, extensions = [], slabs, streams, holdEnd = false } = options
     if (role === 'client' && mask === undefined) {
       throw new UsageError('ERR_WS_INVALID_OPTION', 'mask: a client must mask what it sends')
     }
     this.output = new Output(slabs)
     this.#handler = handler
-    this.#maxMessageSize = limits.maxMessageSize
+    this.#streams = streams
     this.#mask = role === 'client' ? mask : undefined
-    this.#extensions = extensions
+    this.#extensions = extensions.length > 0 ? new ExtensionPipeline(extensions) : undefined
     this.#holdEnd = holdEnd
-    this.encoding =
-      extensions.length > 0
-        ? { plainSent: 0, encodedSent: 0, plainReceived: 0, encodedReceived: 0 }
-        : undefined
-    this.#variant = variantOf(extensions)
-    this.#plainVariant = variantOf(extensions.filter(({ compresses }) => compresses !== true))
-    const { maxMessageSize } = limits
-    this.#assembler = new Assembler(extensions.length > 0 ? encodedSize(maxMessageSize) : maxMessageSize)
+    const { maxMessageSize, maxFrameSize, maxStreamSize } = limits
+    this.#maxMessageSize = maxMessageSize
+    this.#maxStreamSize = streams === undefined ? 0 : maxStreamSize
+    this.#assembler = new Assembler(this.#assembledSize)
     this.#decoder = new FrameDecoder(this, {
       masked: role === 'server',
-      maxFrameSize: limits.maxFrameSize,
-      maxMessageSize: limits.maxMessageSize,
-      rsv: extensions.reduce((bits, extension) => bits | extension.rsv, 0),
+      maxFrameSize,
+      maxMessageSize: Math.max(maxMessageSize, this.#maxStreamSize),
+      messageLimit: this.#maxStreamSize > maxMessageSize ? 'maxStreamSize' : 'maxMessageSize',
+      rsv: this.#extensions?.rsv ?? 0,
     })
+  }
+
+  /** Whether what is sent is masked: payloads are then copied. */
+  get masks(): boolean {
+    return this.#mask !== undefined
+  }
+
+  /** Whether the extensions that do no more than save bytes are applied to what is sent from now on. */
+  get compress(): boolean {
+    return this.#extensions?.compress ?? true
+  }
+
+  set compress(compress: boolean) {
+    if (this.#extensions !== undefined) this.#extensions.compress = compress
+  }
+
+  /** Sets the effort of the extensions that compress, 0 to 9. */
+  set compressionLevel(level: number) {
+    if (this.#extensions !== undefined) this.#extensions.level = level
+  }
+
+  /** The counters as they are now; `undefined` without extensions. */
+  get encoding(): EncodingStats | undefined {
+    return this.#extensions?.counters
+  }
+
+  /** Sets `maxMessageSize` for the frames whose headers have not come. */
+  setMaxMessageSize(maxMessageSize: number): void {
+    this.#maxMessageSize = maxMessageSize
+    this.#assembler.max = this.#assembledSize
+    const max = Math.max(maxMessageSize, this.#maxStreamSize)
+    this.#decoder.setLimits(max, max)
   }
 
   /**
@@ -174,7 +193,9 @@ export class Protocol {
    */
   receive(chunk: Buffer, at = 0): number {
     if (!this.#listening || this.concluding) return chunk.length
+    this.#receiving = true
     const stop = this.#decoder.push(chunk, at)
+    this.#receiving = false
     if (!this.concluding) return stop
     if (!this.#holdEnd) this.conclude()
     return chunk.length
@@ -185,6 +206,11 @@ export class Protocol {
     return this.#listening && (this.#peerClose !== undefined || this.#decoder.fault !== undefined)
   }
 
+  /** Whether a fault is what has not taken effect. */
+  get faulty(): boolean {
+    return this.concluding && this.#decoder.fault !== undefined
+  }
+
   /** Lets the Close frame or the fault that was received take effect: it is answered, and the handler is told. */
   conclude(): void {
     if (!this.concluding) return
@@ -192,7 +218,8 @@ export class Protocol {
     const frame = this.#peerClose as CloseFrame
     this.closeReceived = frame
     this.#advance('receiveClose')
-    this.sendClose(frame.code)
+    const { code, reason } = this.#handler.closeAnswer?.(frame) ?? { code: frame.code, reason: '' }
+    this.sendClose(code, reason)
     this.#handler.onClose(frame)
   }
 
@@ -208,8 +235,40 @@ export class Protocol {
 
   /** Lets `receive` go on: give it the rest of the chunk. */
   resume(): void {
-    // Nothing is read behind a Close frame.
-    this.#decoder.suspended = this.#peerClose !== undefined
+    // Nothing is read behind a Close frame, nor behind a message that is held.
+    this.#decoder.suspended = this.#peerClose !== undefined || this.#held
+  }
+
+  /** Delivers piece by piece what has come of a message that has not come whole, and what will: held or not. */
+  stream(): void {
+    if (!this.#held && this.#assembler.length === 0) return
+    if (this.#beginStream() || !this.#held) return
+    this.refuse()
+  }
+
+  /** A message that is held is not taken: that is a fault, which takes effect as if it had just been received. */
+  refuse(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.#heldMessage = undefined
+    const max = this.#maxMessageSize
+    this.#stop(sizeFault('maxMessageSize', Math.max(this.#announced, max + 1), max))
+    if (!this.#holdEnd && !this.#receiving) this.conclude()
+  }
+
+  /** From now on messages are read over, neither checked nor delivered; control frames are as always. */
+  ignoreMessages(): void {
+    this.#ignoring = true
+    if (this.#held) this.#decoder.suspended = this.#held = false
+    this.#heldMessage = undefined
+    this.#assembler.take()
+  }
+
+  /** The owner has found what the peer sent to break a rule. */
+  fail(fault: Fault): void {
+    if (!this.#listening) return
+    this.#stop(fault)
+    this.conclude()
   }
 
   /** Whether `receive` stops behind the current frame. */
@@ -233,7 +292,8 @@ export class Protocol {
   /** Sends a text message; `false` when the connection is closing. */
   sendText(text: string): boolean {
     if (this.closing !== 'open') return false
-    if (this.#extensions.length > 0) return this.#sendExtended(Opcode.Text, Buffer.from(text, 'utf8'))
+    if (this.#extensions !== undefined)
+      return this.sendFrame(this.#extensions.encode(Opcode.Text, Buffer.from(text, 'utf8')))
     encodeText(this.output, text, this.#mask?.())
     return true
   }
@@ -241,23 +301,40 @@ export class Protocol {
   /** Sends text that is UTF-8 bytes already (not checked), or a binary message; `false` when the connection is closing. */
   sendBytes(type: MessageType, payload: Uint8Array): boolean {
     if (this.closing !== 'open') return false
+    return this.sendFrame(this.encode(type, payload))
+  }
+
+  /** Applies the extensions to a message that is to be sent in frames of the owner's choice, by {@link sendFrame}. */
+  encode(type: MessageType, payload: Uint8Array): EncodedMessage {
     const opcode = type === 'text' ? Opcode.Text : Opcode.Binary
-    if (this.#extensions.length > 0) return this.#sendExtended(opcode, payload)
-    encodeFrame(this.output, FIN | opcode, payload, this.#mask?.())
+    return this.#extensions?.encode(opcode, payload) ?? { first: FIN | opcode, payload }
+  }
+
+  /** For a message that is sent piece by piece, in frames of the owner's choice; `undefined` without extensions. */
+  pieceEncoder(): PieceEncoder | undefined {
+    return this.#extensions?.pieceEncoder()
+  }
+
+  /** Sends one frame of a message; `false` when the connection is closing. */
+  sendFrame({ first, payload }: EncodedMessage): boolean {
+    if (this.closing !== 'open') return false
+    encodeFrame(this.output, first, payload, this.#mask?.())
     return true
+  }
+
+  /** Applies the extensions to a message that was prepared for many, once for all that are alike. */
+  encodePrepared(message: Prepared): EncodedMessage & { readonly frame: Uint8Array | undefined } {
+    if (this.#extensions !== undefined) return this.#extensions.prepared(message)
+    const { frame, payload } = message
+    return { first: frame[0] as number, payload, frame }
   }
 
   /** Sends a message that was encoded once for many; `false` when the connection is closing. */
   sendPrepared(message: Prepared): boolean {
-    const variant = this.compress ? this.#variant : this.#plainVariant
-    if (variant === undefined) return this.sendBytes(message.type, message.payload)
     if (this.closing !== 'open') return false
-    const { frame, payload } =
-      variant === '' ? message : message.encodedBy(variant, () => this.#prepare(message))
-    const first = frame[0] as number
-    this.#countSent(first, message.payload, payload)
-    if (this.#mask === undefined) this.output.append(frame)
-    else encodeFrame(this.output, first, payload, this.#mask())
+    const encoded = this.encodePrepared(message)
+    if (this.#mask !== undefined || encoded.frame === undefined) return this.sendFrame(encoded)
+    this.output.append(encoded.frame)
     return true
   }
 
@@ -298,22 +375,27 @@ export class Protocol {
 
   /** The peer has been silent for a while: the extensions release what they can make again. */
   idle(): void {
-    for (const extension of this.#extensions) extension.idle?.()
+    this.#extensions?.idle()
   }
 
   /** Releases what the extensions hold. */
   dispose(): void {
-    for (const extension of this.#extensions) extension.dispose?.()
+    this.#extensions?.dispose()
   }
 
   /** @internal */
-  onFrame(opcode: number, fin: boolean, rsv: number): void {
+  onFrame(opcode: number, fin: boolean, rsv: number, length: number): void {
     this.#opcode = opcode
     this.#fin = fin
     this.#fresh = true
-    if (opcode === Opcode.Continuation || isControl(opcode)) return
-    this.#isText = opcode === Opcode.Text
-    this.#rsv = rsv
+    if (isControl(opcode)) return
+    if (opcode !== Opcode.Continuation) {
+      this.#isText = opcode === Opcode.Text
+      this.#rsv = rsv
+      this.#announced = 0
+    }
+    this.#announced += length
+    if (this.#maxStreamSize > this.#maxMessageSize && length > 0) this.#holdIfLarge()
   }
 
   /** @internal */
@@ -323,11 +405,18 @@ export class Protocol {
     if (isControl(this.#opcode)) {
       if (last && fresh) this.#onControl(chunk, start, end)
       else this.#collectControl(chunk, start, end, last)
-    } else if (fresh && last && this.#fin && this.#opcode !== Opcode.Continuation) {
+    } else if (this.#ignoring) {
+      // Read over.
+    } else if (fresh && last && this.#fin && this.#opcode !== Opcode.Continuation && !this.#streamed) {
       this.#deliver(chunk, start, end, bits)
     } else {
       this.#assemble(chunk, start, end, last && this.#fin)
     }
+  }
+
+  /** The most that is put together of one message, before extensions have decoded it. */
+  get #assembledSize(): number {
+    return this.#extensions === undefined ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
   }
 
   /** Whether what the peer sends still matters: not behind its Close frame, a fault, or the end. */
@@ -335,24 +424,61 @@ export class Protocol {
     return this.closing === 'open' || this.closing === 'closeSent'
   }
 
+  /** Only where messages may come that are longer than is taken whole. */
+  #holdIfLarge(): void {
+    const max = this.#rsv === 0 ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
+    if (this.#announced > max && !this.#streamed && !this.#ignoring) this.#hold()
+  }
+
+  /** A message is too long to be taken whole. */
+  #hold(): void {
+    const streams = this.#streams as StreamHandler
+    this.#held = true
+    this.#decoder.suspended = true
+    if (streams.wanted) this.stream()
+    else streams.held()
+  }
+
+  #beginStream(): boolean {
+    const decoder = this.#rsv === 0 ? undefined : this.#extensions?.decoder(this.#rsv)
+    if (this.#rsv !== 0 && decoder === undefined) return false
+    const streams = this.#streams as StreamHandler
+    const whole = this.#heldMessage
+    this.#heldMessage = undefined
+    if (this.#held) this.#decoder.suspended = this.#held = false
+    this.#streamed = whole === undefined
+    streams.begin(this.#isText ? 'text' : 'binary', decoder)
+    const bytes = whole ?? this.#assembler.take()
+    if (bytes.length > 0) streams.piece(bytes, 0, bytes.length)
+    if (whole !== undefined) streams.end()
+    return true
+  }
+
   #assemble(chunk: Buffer, start: number, end: number, complete: boolean): void {
-    const streaming = this.#isText && this.#rsv === 0
-    if (streaming && !this.#utf8.push(chunk, start, end)) return this.#stop(invalidUtf8())
-    this.#assembler.append(chunk, start, end)
+    const streaming = this.#streamed || (this.#streams?.wanted === true && this.#beginStream())
+    const checked = this.#isText && this.#rsv === 0
+    if (checked && !this.#utf8.push(chunk, start, end)) return this.#stop(invalidUtf8())
+    if (!streaming) this.#assembler.append(chunk, start, end)
+    else if (end > start) this.#streams?.piece(chunk, start, end)
     if (!complete) return
-    const message = this.#assembler.take()
-    if (this.#rsv !== 0) return this.#deliver(message, 0, message.length, -1)
-    if (streaming) {
+    if (checked) {
       if (!this.#utf8.complete) return this.#stop(invalidUtf8())
       this.#utf8.reset()
     }
+    if (streaming) {
+      this.#streamed = false
+      this.#streams?.end()
+      return
+    }
+    const message = this.#assembler.take()
+    if (this.#rsv !== 0) return this.#deliver(message, 0, message.length, -1)
     this.#handler.onMessage(this.#isText ? 'text' : 'binary', message, 0, message.length, false)
   }
 
   /** Hands over a message that nobody has checked yet. */
   #deliver(bytes: Buffer, start: number, end: number, bits: number): void {
     if (this.#rsv !== 0) {
-      const decoded = this.#decode(bytes.subarray(start, end))
+      const decoded = this.#decode(bytes, start, end)
       if (decoded === undefined) return
       bytes = decoded
       start = 0
@@ -365,60 +491,19 @@ export class Protocol {
     this.#handler.onMessage('text', bytes, start, end, ascii)
   }
 
-  /** Undoes the extensions whose bits are set, the last one first. */
-  #decode(payload: Uint8Array): Buffer | undefined {
-    const encodedLength = payload.length
-    let bits = this.#rsv
-    for (let i = this.#extensions.length - 1; i >= 0; i--) {
-      const extension = this.#extensions[i] as Extension
-      if ((bits & extension.rsv) === 0) continue
-      bits &= ~extension.rsv
-      // What another extension has to decode in turn may be as long as it would be in a frame.
-      const maxSize = bits === 0 ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
-      const decoded = decodeBy(extension, payload, maxSize)
-      if (!(decoded instanceof Uint8Array)) {
-        this.#stop(decoded)
-        return undefined
-      }
-      payload = decoded
+  /** Undoes the extensions whose bits are set; `undefined` when that ended in a fault, or in holding the message. */
+  #decode(bytes: Buffer, start: number, end: number): Buffer | undefined {
+    const payload = bytes.subarray(start, end)
+    const decoded = (this.#extensions as ExtensionPipeline).decode(this.#rsv, payload, this.#maxMessageSize)
+    if (decoded instanceof Uint8Array)
+      return Buffer.from(decoded.buffer, decoded.byteOffset, decoded.byteLength)
+    if (decoded.code === 'ERR_WS_MESSAGE_TOO_LARGE' && this.#maxStreamSize > this.#maxMessageSize) {
+      this.#heldMessage = payload
+      this.#hold()
+    } else {
+      this.#stop(decoded)
     }
-    if (this.encoding !== undefined) {
-      this.encoding.encodedReceived += encodedLength
-      this.encoding.plainReceived += payload.length
-    }
-    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-  }
-
-  #sendExtended(opcode: number, payload: Uint8Array): boolean {
-    const { first, encoded } = this.#encode(opcode, payload)
-    this.#countSent(first, payload, encoded)
-    encodeFrame(this.output, first, encoded, this.#mask?.())
-    return true
-  }
-
-  #countSent(first: number, payload: Uint8Array, encoded: Uint8Array): void {
-    if (this.encoding === undefined || (first & RSV) === 0) return
-    this.encoding.plainSent += payload.length
-    this.encoding.encodedSent += encoded.length
-  }
-
-  #prepare({ type, payload }: Prepared): PreparedFrame {
-    const { first, encoded } = this.#encode(type === 'text' ? Opcode.Text : Opcode.Binary, payload)
-    return buildFrame(first, encoded)
-  }
-
-  /** Applies the extensions, the first one first. */
-  #encode(opcode: number, payload: Uint8Array): { readonly first: number; readonly encoded: Uint8Array } {
-    let first = FIN | opcode
-    let encoded = payload
-    for (const extension of this.#extensions) {
-      const skipped = !this.compress && extension.compresses === true
-      const transformed = skipped ? undefined : extension.encode(encoded)
-      if (transformed === undefined) continue
-      encoded = transformed
-      first |= extension.rsv
-    }
-    return { first, encoded }
+    return undefined
   }
 
   #sendControl(opcode: number, payload: Uint8Array): boolean {
@@ -448,7 +533,9 @@ export class Protocol {
   }
 
   #onPing(payload: Buffer): void {
-    if (this.#congested) this.#pendingPong = Buffer.from(payload)
+    if (this.#handler.answersPings === true) {
+      // The owner does.
+    } else if (this.#congested) this.#pendingPong = Buffer.from(payload)
     else this.sendPong(payload)
     this.#handler.onPing(payload)
   }
@@ -485,25 +572,6 @@ export class Protocol {
   #advance(event: ClosingEvent): void {
     if (this.closing === 'open') this.closedBy ??= closedBy[event]
     this.closing = nextClosingState(this.closing, event)
-  }
-}
-
-function variantOf(extensions: readonly Extension[]): Variant {
-  if (extensions.some(({ variant }) => variant === undefined)) return undefined
-  return extensions.map(({ name, variant }) => `${name} ${variant}`).join()
-}
-
-/** Extensions may be the application's: that one throws is no reason for the process to end. */
-function decodeBy(extension: Extension, payload: Uint8Array, maxSize: number): Uint8Array | Fault {
-  const fault = payloadFault('ERR_WS_EXTENSION_DATA', `data that ${extension.name} cannot decode`)
-  try {
-    const decoded = extension.decode(payload, maxSize)
-    if (decoded === 'corrupt') return fault
-    // The limit holds whatever an extension does.
-    const tooLarge = decoded === 'too large' || decoded.length > maxSize
-    return tooLarge ? sizeFault('maxMessageSize', maxSize + 1, maxSize) : decoded
-  } catch (cause) {
-    return { ...fault, cause }
   }
 }
 

@@ -374,16 +374,22 @@ describe('serve, on a given server', () => {
     await once(https, 'close')
   })
 
-  it('may listen on a Unix socket', async () => {
+  it('may listen on a unix socket, where dial finds it by its url', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'silverback-'))
-    const path = join(folder, 'socket')
-    const http = own().listen(path)
-    await once(http, 'listening')
-    const server = await serve({ server: http, path: '/x' }, echo)
-    assert.equal(server.url, `ws+unix:${path}:/x`)
-    await server.close()
-    http.close()
-    await once(http, 'close')
+    const path = join(folder, 'a b:c%20#é')
+    for (const [scheme, http] of [
+      ['ws', own()],
+      ['wss', createTlsServer(tls)],
+    ] as const) {
+      http.listen(path)
+      await once(http, 'listening')
+      const server = await serve({ server: http, path: '/x' }, echo)
+      assert.equal(server.url, `${scheme}+unix:${folder}/a%20b%3Ac%2520%23%C3%A9:/x`)
+      await echoes(server.url)
+      await server.close()
+      http.close()
+      await once(http, 'close')
+    }
     await rm(folder, { recursive: true })
   })
 })

@@ -173,11 +173,16 @@ function stop(server: HttpServer): Promise<void> {
 function describeUrl(server: HttpServer, path: string): string {
   const address = server.address() as AddressInfo | string | null
   if (address === null) return ''
-  if (typeof address === 'string') return `ws+unix:${address}:${path}`
   const scheme = isTls(server) ? 'wss' : 'ws'
+  if (typeof address === 'string') return `${scheme}+unix:${encodeSocketPath(address)}:${path}`
   const { family, port } = address
   const host = address.address === '0.0.0.0' || address.address === '::' ? 'localhost' : address.address
   return `${scheme}://${family === 'IPv6' && host !== 'localhost' ? `[${host}]` : host}:${port}${path}`
+}
+
+/** So that a path of the file system can stand before the colon of a URL. */
+function encodeSocketPath(path: string): string {
+  return encodeURI(path).replace(/[:?#]/g, encodeURIComponent)
 }
 
 function isTls(server: HttpServer): boolean {

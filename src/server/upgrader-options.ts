@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
-import type { SlowPolicy } from '../conn/link.ts'
+import type { Log } from '../conn/observer.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
 import { defaultLimits, type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
@@ -105,8 +106,13 @@ export interface UpgraderOptions<Subprotocol extends string = string, Context = 
         request: IncomingMessage,
       ) => Partial<Pick<Rejection, 'status' | 'headers' | 'body'>> | undefined)
     | undefined
-  /** Gets what a handler or an `onMessage` listener threw; the connection is being closed with 1011. Default: `console.error`. */
+  /**
+   * Gets what a handler or an `onMessage` listener threw; the connection is being closed with 1011. Default: `log` if
+   * there is one, else `console.error`.
+   */
   readonly onError?: ((error: unknown, conn: ServerConn) => void) | undefined
+  /** Hears of connections, refused requests and failures; see `LogEntry`. Default: nobody. */
+  readonly log?: Log | undefined
 }
 
 /** The options, checked and complete. */
@@ -126,6 +132,7 @@ export interface ResolvedUpgraderOptions extends ConnectionLimitsOptions {
   readonly headers: (request: IncomingMessage, context: unknown) => Readonly<Record<string, string>>
   readonly onReject: NonNullable<UpgraderOptions['onReject']>
   readonly onError: NonNullable<UpgraderOptions['onError']>
+  readonly log: Log | undefined
 }
 
 /** The options that there are. */
@@ -145,6 +152,7 @@ export const upgraderOptionNames: readonly string[] = [
   'headers',
   'onReject',
   'onError',
+  'log',
   ...extensionOptionNames,
 ]
 
@@ -164,13 +172,14 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
   checkNames(options, upgraderOptionNames)
   const { path, checkOrigin = sameOrigin, subprotocols = [], slow = 'close', headers = {} } = options
   const { limits, maxConnections, maxConnectionsPerAddress, maxLifetime, lifetimeJitter = 0.1 } = options
-  const { addressOf = noAddress, onReject = reportOwnFailure } = options
+  const { addressOf = noAddress, log } = options
+  const { onReject = log === undefined ? reportOwnFailure : hearNothing } = options
   if (path !== undefined && typeof path !== 'function' && !isPath(path)) {
     throw invalid(
       `path must be as in a request, beginning with / and without a query, not ${JSON.stringify(path)}`,
     )
   }
-  for (const name of ['checkOrigin', 'authorize', 'addressOf', 'onReject', 'onError'] as const) {
+  for (const name of ['checkOrigin', 'authorize', 'addressOf', 'onReject', 'onError', 'log'] as const) {
     const value = options[name]
     if (value !== undefined && typeof value !== 'function')
       throw invalid(`${name} must be a function, not ${typeof value}`)
@@ -205,8 +214,9 @@ export function resolveUpgraderOptions(options: UpgraderOptions): ResolvedUpgrad
       typeof limits === 'function' ? checkLimits(atOnce('limits', limits(request, context))) : fixed,
     headers: (request, context) =>
       typeof headers === 'function' ? checkHeaders(atOnce('headers', headers(request, context))) : headers,
+    log,
     onReject: (rejection, request) => atOnce('onReject', onReject(rejection, request)),
-    onError: options.onError ?? ((error) => console.error('silverback: a connection handler failed:', error)),
+    onError: options.onError ?? (log === undefined ? reportFailure : hearNothing),
   }
 }
 
@@ -278,7 +288,14 @@ function reportOwnFailure({ reason }: Rejection): undefined {
   if (reason.code === 'ERR_WS_SERVER') console.error('silverback: an upgrade request failed:', reason.cause)
 }
 
+function reportFailure(error: unknown): void {
+  console.error('silverback: a connection handler failed:', error)
+}
+
 function noAddress(): undefined {}
+
+/** The log does. */
+function hearNothing(): undefined {}
 
 function invalid(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Link } from '../conn/link.ts'
+import { Observer } from '../conn/observer.ts'
 import type { Limits } from '../protocol/limits.ts'
 import {
   decideUpgrade,
@@ -79,6 +80,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   readonly #connections = new Set<ServerConn<Subprotocol, Context>>()
   readonly #pending = new Set<PendingUpgrade>()
   readonly #counters = new ServerCounters()
+  readonly #observer: Observer
   #closing = false
 
   /** @throws UsageError `ERR_WS_INVALID_OPTION` naming the option that is wrong */
@@ -86,6 +88,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     const resolved = resolveUpgraderOptions(options as UpgraderOptions)
     const { maxConnections, maxConnectionsPerAddress } = resolved
     this.#options = resolved
+    this.#observer = new Observer(resolved.log)
     this.#limits =
       maxConnections === undefined && maxConnectionsPerAddress === undefined
         ? undefined
@@ -334,9 +337,11 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       onListenerError: (error) => void this.#report(error, conn),
       onClosed: () => {
         this.#connections.delete(conn)
-        this.#counters.end(link.closeInfo as CloseInfo)
+        const info = link.closeInfo as CloseInfo
+        this.#counters.end(info)
         place?.release()
         lifetime?.cancel()
+        this.#observer.closed(conn, info)
       },
     })
     const conn = new ServerConn<Subprotocol, Context>(link, {
@@ -350,6 +355,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       maxLifetime === undefined ? undefined : new Lifetime(conn, drawLifetime(maxLifetime, lifetimeJitter))
     this.#connections.add(conn)
     this.#counters.accept()
+    this.#observer.opened(conn)
     return { conn, link }
   }
 
@@ -370,6 +376,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       reason: denialError(denial),
     })
     this.#counters.refuse(error.code)
+    this.#observer.refused(request, error)
     return error
   }
 
@@ -398,6 +405,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   }
 
   async #report(error: unknown, conn: ServerConn): Promise<void> {
+    this.#observer.failed(conn, error)
     try {
       await this.#options.onError(error, conn)
     } catch (second) {

@@ -59,7 +59,10 @@ export const errorKinds = {
   ERR_WS_SOCKET_CLOSED: 'HandshakeError',
   // Why a client did not take the answer.
   ERR_WS_CONNECT: 'HandshakeError',
+  ERR_WS_PROXY: 'HandshakeError',
   ERR_WS_STATUS: 'HandshakeError',
+  ERR_WS_REDIRECT: 'HandshakeError',
+  ERR_WS_TOO_MANY_REDIRECTS: 'HandshakeError',
   ERR_WS_ACCEPT: 'HandshakeError',
   ERR_WS_SUBPROTOCOL: 'HandshakeError',
   ERR_WS_EXTENSION: 'HandshakeError',
@@ -73,6 +76,7 @@ export const errorKinds = {
   ERR_WS_INVALID_OPTION: 'UsageError',
   ERR_WS_INVALID_ARGUMENT: 'UsageError',
   ERR_WS_CONCURRENT_READ: 'UsageError',
+  ERR_WS_WRITER_ENDED: 'UsageError',
 } as const
 
 /** A stable error code. `docs/errors.md` says of each when it occurs, and what to do about it. */
@@ -204,7 +208,7 @@ export class LimitError extends WebSocketError {
  * ```
  */
 export class HandshakeError extends WebSocketError {
-  /** The HTTP status: what the server answered. `undefined` when there was no answer. */
+  /** The HTTP status: what the server answered, or the proxy (`ERR_WS_PROXY`). `undefined` when there was no answer. */
   readonly status: number | undefined
   /** The answer's headers, lower-case, where there was an answer. */
   readonly headers: IncomingHttpHeaders | undefined

@@ -1,6 +1,8 @@
 import { Conn } from '../../src/conn/conn.ts'
-import { Link, type SlowPolicy } from '../../src/conn/link.ts'
+import { Link } from '../../src/conn/link.ts'
+import type { SlowPolicy } from '../../src/conn/sender.ts'
 import { TimerWheel } from '../../src/conn/timer-wheel.ts'
+import type { Extension } from '../../src/protocol/extension.ts'
 import { type Limits, resolveLimits } from '../../src/protocol/limits.ts'
 import { renderEvent } from '../engine.ts'
 import { type FrameSpec, frame } from '../frames.ts'
@@ -13,6 +15,7 @@ export interface TestLinkOptions {
   readonly role?: Role
   readonly limits?: Partial<Limits>
   readonly slow?: SlowPolicy
+  readonly extensions?: readonly Extension[]
   readonly head?: Buffer
   readonly stream?: FakeStream
 }
@@ -31,7 +34,7 @@ export class TestLink {
   readonly #role: Role
 
   constructor(options: TestLinkOptions = {}) {
-    const { role = 'server', limits, slow = 'close', head = Buffer.alloc(0) } = options
+    const { role = 'server', limits, slow = 'close', extensions = [], head = Buffer.alloc(0) } = options
     this.stream = options.stream ?? new FakeStream()
     this.#role = role
     this.link = new Link({
@@ -39,7 +42,7 @@ export class TestLink {
       role,
       limits: resolveLimits(limits),
       slow,
-      extensions: [],
+      extensions,
       head,
       onListenerError: (error) => this.errors.push(error),
       onClosed: () => this.ends++,

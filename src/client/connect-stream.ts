@@ -1,0 +1,110 @@
+import { isIP, type LookupFunction, connect as netConnect, Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { UsageError } from '../session/errors.ts'
+import { abortable } from './abortable.ts'
+import { assertOpen, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
+
+/** What a {@link ConnectHook} is to reach. */
+export interface ConnectTarget {
+  /** Name or address of the server, or of the proxy; an IPv6 address without brackets. */
+  readonly host: string
+  /** Its TCP port. */
+  readonly port: number
+  /** The path of the unix socket of a `ws+unix:` URL, which is to be reached instead of host and port. */
+  readonly socketPath: string | undefined
+  /** `dial` will speak TLS over the stream. */
+  readonly secure: boolean
+  /** It is a proxy: `dial` will ask it for the way to the server. */
+  readonly proxy: boolean
+  /** Aborted when the handshake's time is up, or by the caller. A stream that comes later is destroyed. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Gives the byte stream to a server or a proxy, in place of a TCP connection of `dial`'s own. A `net.Socket` may still be
+ * connecting. What it throws becomes the `cause` of a `HandshakeError`: `ERR_WS_CONNECT`, or `ERR_WS_PROXY` for a proxy.
+ *
+ * @example
+ * ```ts
+ * import { connect } from 'node:net'
+ * import { Dialer } from 'silverback'
+ * const dialer = new Dialer({
+ *   connect: ({ host, port, signal }) => connect({ host, port, signal, keepAlive: true }),
+ * })
+ * ```
+ */
+export type ConnectHook = (target: ConnectTarget) => Duplex | PromiseLike<Duplex>
+
+/** How TCP connections are made. */
+export interface ConnectOptions {
+  readonly connect: ConnectHook | undefined
+  readonly lookup: LookupFunction | undefined
+  readonly localAddress: string | undefined
+}
+
+/**
+ * A byte stream to a server, or to the proxy on the way to it.
+ *
+ * @param inWords - makes an error of what the hook throws, whatever that is
+ */
+export async function connectStream(
+  target: Omit<ConnectTarget, 'signal'>,
+  options: ConnectOptions,
+  inWords: (cause: unknown) => Error,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const { connect } = options
+  const stream =
+    connect === undefined
+      ? silenceErrors(openSocket(target, options))
+      : await askHook(() => connect({ ...target, signal }), inWords, signal)
+  if (stream instanceof Socket && stream.connecting) await streamEvent(stream, 'connect', signal)
+  assertOpen(stream)
+  return stream
+}
+
+function openSocket(
+  { host, port, socketPath }: Omit<ConnectTarget, 'signal'>,
+  { lookup, localAddress }: ConnectOptions,
+): Socket {
+  if (socketPath !== undefined) return netConnect({ path: socketPath })
+  return netConnect({
+    host,
+    port,
+    noDelay: true,
+    // All addresses of a name are tried, whatever the process's default is (RFC 8305).
+    autoSelectFamily: true,
+    ...(lookup === undefined ? {} : { lookup }),
+    // From an address of one family only those of the same family can be reached.
+    ...(localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) }),
+  })
+}
+
+async function askHook(
+  ask: () => unknown,
+  inWords: (cause: unknown) => Error,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  let given: unknown
+  try {
+    given = await abortable(
+      () => {
+        const stream = ask()
+        // At once: a socket whose connecting fails may say so before a promise of it is heard.
+        return stream instanceof Duplex ? silenceErrors(stream) : stream
+      },
+      signal,
+      (late) => {
+        if (late instanceof Duplex) silenceErrors(late).destroy()
+      },
+    )
+  } catch (error) {
+    signal.throwIfAborted()
+    throw inWords(error)
+  }
+  if (given instanceof Duplex) {
+    letFlow(given)
+    return silenceErrors(given)
+  }
+  throw new UsageError('ERR_WS_INVALID_OPTION', 'connect must give a Duplex stream, or a promise of one')
+}

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { after, describe, it } from 'node:test'
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import { assertNoLeaks } from '../../test/leaks.ts'
+import { certificate, privateKey } from '../../test/support/certificate.ts'
+import { until } from '../../test/support/until.ts'
+import { type DialTlsOptions, startTls, withContext, wrongTlsOptions } from './start-tls.ts'
+
+after(() => assertNoLeaks())
+
+const { signal: never } = new AbortController()
+const boom = new Error('boom')
+const ca = { ca: certificate }
+
+interface Listening extends AsyncDisposable {
+  readonly port: number
+  /** What clients asked for: server name and protocol. */
+  readonly seen: unknown[]
+}
+
+async function tlsServer(options: TlsOptions = {}): Promise<Listening> {
+  const seen: unknown[] = []
+  const sockets = new Set<Socket>()
+  const server = createServer({ cert: certificate, key: privateKey, ...options }, (socket: TLSSocket) => {
+    seen.push([(socket as TLSSocket & { servername: unknown }).servername, socket.alpnProtocol])
+    socket.on('error', () => {})
+  })
+  server.on('connection', (socket: Socket) => sockets.add(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    seen,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+}
+
+async function start(
+  port: number,
+  host: string,
+  tls: DialTlsOptions,
+  signal: AbortSignal = never,
+): Promise<TLSSocket> {
+  const stream = connect(port, '127.0.0.1')
+  await once(stream, 'connect')
+  stream.on('error', () => {})
+  try {
+    return await startTls(stream, host, tls, signal)
+  } catch (error) {
+    if (!stream.destroyed) assert.fail('the stream is left open')
+    throw error
+  }
+}
+
+async function failure(started: Promise<TLSSocket>): Promise<NodeJS.ErrnoException> {
+  const error = await started.then(
+    () => assert.fail('connected'),
+    (reason: unknown) => reason,
+  )
+  assert.ok(error instanceof Error)
+  return error
+}
+
+describe('wrongTlsOptions', () => {
+  it('refuses what is no object, and what is not for TLS', () => {
+    assert.equal(wrongTlsOptions({}), undefined)
+    assert.equal(wrongTlsOptions({ ca: 'x', servername: 'y', cert: 'z' }), undefined)
+    for (const tls of [null, undefined, 'x', true])
+      assert.equal(wrongTlsOptions(tls), 'must be an object, as for tls.connect')
+    for (const name of ['host', 'port', 'path', 'socket', 'lookup', 'localAddress', 'family'])
+      assert.match(String(wrongTlsOptions({ [name]: 'x' })), new RegExp(`^has ${name}, which is not for TLS`))
+  })
+})
+
+describe('withContext', () => {
+  it('reads certificates and keys, once', () => {
+    const tls = withContext(ca)
+    assert.ok(tls.secureContext !== undefined)
+    assert.equal(withContext(tls).secureContext, tls.secureContext)
+    assert.throws(() => withContext({ cert: 'no certificate' }), { code: 'ERR_OSSL_PEM_NO_START_LINE' })
+  })
+})
+
+describe('startTls', () => {
+  it('names the host it asks for, unless that is an address, and speaks HTTP/1.1', async () => {
+    await using server = await tlsServer({ ALPNProtocols: ['h2', 'http/1.1'] })
+    for (const host of ['localhost', '127.0.0.1', '::1']) {
+      const before = server.seen.length
+      const socket = await start(server.port, host, ca)
+      await until(() => server.seen.length > before, 'the end of the TLS handshake')
+      socket.destroy()
+    }
+    assert.deepEqual(server.seen, [
+      ['localhost', 'http/1.1'],
+      [false, 'http/1.1'],
+      [false, 'http/1.1'],
+    ])
+  })
+
+  it('expects the certificate of the host, or of the name that the options say', async () => {
+    await using server = await tlsServer()
+    const wrong = { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }
+    await assert.rejects(start(server.port, 'a.example', ca), wrong)
+    await assert.rejects(start(server.port, '127.0.0.2', ca), wrong)
+    await assert.rejects(start(server.port, 'localhost', { ...ca, servername: 'a.example' }), wrong)
+    ;(await start(server.port, 'a.example', { ...ca, servername: 'localhost' })).destroy()
+    const seen: string[] = []
+    const checkServerIdentity = (host: string): undefined => void seen.push(host)
+    ;(await start(server.port, 'a.example', { ...ca, checkServerIdentity })).destroy()
+    assert.deepEqual(seen, ['a.example'])
+  })
+
+  it('shows a certificate of its own', async () => {
+    await using server = await tlsServer({ ca: certificate, requestCert: true })
+    const socket = await start(
+      server.port,
+      'localhost',
+      withContext({ ...ca, cert: certificate, key: privateKey }),
+    )
+    assert.ok(socket.authorized)
+    assert.notDeepEqual(socket.getCertificate(), {})
+    socket.destroy()
+  })
+
+  it('a server that speaks nothing but HTTP/2', async () => {
+    await using server = await tlsServer({ ALPNProtocols: ['h2'] })
+    const alert = await failure(start(server.port, 'localhost', ca))
+    assert.match(String(alert.code), /NO_APPLICATION_PROTOCOL$/)
+    const chosen = await failure(
+      start(server.port, 'localhost', { ...ca, ALPNProtocols: ['h2', 'http/1.1'] }),
+    )
+    assert.equal(chosen.code, 'ERR_TLS_NO_APPLICATION_PROTOCOL')
+  })
+
+  it('options that TLS does not know', async () => {
+    await using server = await tlsServer()
+    const tls = { minVersion: 'x' as 'TLSv1.3' }
+    assert.equal(
+      (await failure(start(server.port, 'localhost', tls))).code,
+      'ERR_TLS_INVALID_PROTOCOL_VERSION',
+    )
+  })
+
+  const broken: [name: string, act: (socket: Socket) => void, code: RegExp][] = [
+    ['is reset', (socket) => socket.resetAndDestroy(), /^ECONNRESET$/],
+    ['ends', (socket) => socket.end(), /^ECONNRESET$/],
+    [
+      'answers in clear',
+      (socket) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'),
+      /^ERR_SSL_WRONG_VERSION_NUMBER$/,
+    ],
+    [
+      'answers with an alert',
+      (socket) => socket.write('\x15\x03\x01\x00\x02\x02\x28', 'latin1'),
+      /^ERR_SSL_/,
+    ],
+  ]
+  for (const [name, act, code] of broken) {
+    it(`a connection that ${name}`, async () => {
+      const server = createTcpServer((socket) => {
+        socket.on('error', () => {})
+        socket.once('data', () => act(socket))
+      }).listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      assert.match(String((await failure(start(port, 'localhost', ca))).code), code)
+      server.close()
+      await once(server, 'close')
+    })
+  }
+
+  it('over a stream that is no socket', async () => {
+    const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() }).on('error', () => {})
+    const started = startTls(stream, 'localhost', ca, never)
+    stream.destroy(boom)
+    assert.equal(await failure(started), boom)
+  })
+
+  it('over a stream that is gone', async () => {
+    const stream = new Duplex().on('error', () => {})
+    stream.destroy(boom)
+    assert.equal(await failure(startTls(stream, 'localhost', ca, never)), boom)
+  })
+
+  it('is given up with the signal', async () => {
+    await using silent = await SilentServer.start()
+    const controller = new AbortController()
+    const started = start(silent.port, 'localhost', ca, controller.signal)
+    await silent.asked
+    controller.abort(boom)
+    assert.equal(await failure(started), boom)
+  })
+})
+
+/** A server that hears and does not answer. */
+class SilentServer implements AsyncDisposable {
+  readonly asked: Promise<unknown>
+  readonly #server = createTcpServer()
+
+  private constructor() {
+    this.asked = once(this.#server, 'connection').then(([socket]) =>
+      once(
+        (socket as Socket).on('error', () => {}),
+        'data',
+      ),
+    )
+  }
+
+  static async start(): Promise<SilentServer> {
+    const silent = new SilentServer()
+    silent.#server.listen(0, '127.0.0.1')
+    await once(silent.#server, 'listening')
+    return silent
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.close()
+    await once(this.#server, 'close')
+  }
+}

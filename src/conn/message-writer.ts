@@ -1,0 +1,156 @@
+import { WritableStream } from 'node:stream/web'
+import { UsageError } from '../session/errors.ts'
+import type { MessageType } from '../session/message.ts'
+import { checkSendable, Prepared } from '../session/prepared.ts'
+import { Utf8Validator } from '../wire/utf8.ts'
+import type { Link } from './link.ts'
+import type { OutgoingMessage } from './send-queue.ts'
+import { silent } from './silent.ts'
+
+const LAST_HIGH_SURROGATE = /[\ud800-\udbff]$/
+
+/**
+ * One message that is sent while it is made, in as many frames as it takes (RFC 6455 section 5.4). Made by
+ * `conn.writeStream`. Until it is closed, messages sent beside it wait; pings, pongs and a Close frame do not.
+ *
+ * @example
+ * ```ts
+ * import { dial, serve } from 'silverback'
+ *
+ * await using server = await serve({}, (conn) => conn.onMessage((data) => console.log(data))) // one, two
+ * await using conn = await dial(server.url)
+ * const writer = conn.writeStream('text')
+ * await writer.write('one, ')
+ * await writer.write('two')
+ * await writer.close()
+ * ```
+ */
+export class MessageWriter {
+  readonly type: MessageType
+  readonly #link: Link
+  readonly #message: OutgoingMessage
+  readonly #utf8 = new Utf8Validator()
+  /** The first half of a character whose second half is to come with the next string. */
+  #half = ''
+  #room: Promise<void> | undefined
+  #state: 'open' | 'closed' | 'aborted' = 'open'
+  #writable: WritableStream<string | Uint8Array> | undefined
+
+  /** @internal */
+  constructor(link: Link, type: MessageType) {
+    this.type = type
+    this.#link = link
+    this.#message = link.sender.open(type)
+  }
+
+  /**
+   * Sends the next piece; the data is copied. Resolves when there is room for more: wait for it, or what waits grows
+   * until, beyond `maxSendBuffer`, the connection is closed with 1013.
+   *
+   * @param data - bytes of a text message must be UTF-8 all together, wherever they are cut
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the data cannot be sent; `ERR_WS_WRITER_ENDED` behind `close` or `abort`
+   * @throws CloseError when the connection has ended
+   */
+  write(data: string | Uint8Array | ArrayBuffer): Promise<void> {
+    try {
+      this.#checkOpen()
+      const taken = this.#link.sender.write(this.#message, this.#encode(data))
+      return taken ? this.#drained() : silent(this.#ended())
+    } catch (error) {
+      return silent(Promise.reject(error))
+    }
+  }
+
+  /**
+   * Ends the message. Resolves when there is room for more.
+   *
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when a text ends inside a character: then the message is aborted
+   * @throws CloseError when the connection has ended
+   */
+  close(): Promise<void> {
+    return silent(this.#close())
+  }
+
+  /**
+   * Gives the message up. If part of it has left, the connection is closed with 1011: that is the only way to tell the
+   * peer that the rest will not come.
+   */
+  abort(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'aborted'
+    this.#link.sender.abandon(this.#message)
+  }
+
+  /** The same as a Web stream of strings and bytes. */
+  get writable(): WritableStream<string | Uint8Array> {
+    this.#writable ??= new WritableStream<string | Uint8Array>({
+      // What the Web stream does not take ends it, without a word to this side: nobody could end the message any more.
+      write: (data) => this.write(data).catch((error) => this.#giveUp(error)),
+      close: () => this.close(),
+      abort: () => this.abort(),
+    })
+    return this.#writable
+  }
+
+  /** One promise for all who wait: who does not wait must not make as many. */
+  #drained(): Promise<void> {
+    this.#room ??= silent(
+      this.#link.drained(undefined, this.#message).finally(() => {
+        this.#room = undefined
+      }),
+    )
+    return this.#room
+  }
+
+  async #ended(): Promise<never> {
+    throw await this.#link.ended()
+  }
+
+  async #close(): Promise<void> {
+    this.#checkOpen()
+    if (!this.#utf8.complete) throw this.#refuse('the text ends inside a character')
+    // As `send` does with half a character that nothing follows.
+    if (this.#half !== '') this.#link.sender.write(this.#message, Buffer.from(this.#half, 'utf8'))
+    this.#state = 'closed'
+    if (this.#link.sender.complete(this.#message)) return this.#drained()
+    return this.#ended()
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'open') return
+    throw new UsageError('ERR_WS_WRITER_ENDED', `the message was ${this.#state} before`)
+  }
+
+  #encode(data: unknown): Uint8Array {
+    const content = checkSendable(data, undefined)
+    if (content instanceof Prepared)
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'a prepared message is no piece of another')
+    if (typeof content === 'string') return this.#encodeText(content)
+    if (this.type === 'text') {
+      if (this.#half !== '') throw this.#refuse('bytes follow half a character')
+      if (!this.#utf8.push(content, 0, content.length))
+        throw this.#refuse('the bytes of a text must be UTF-8')
+    }
+    const half = Buffer.from(this.#half, 'utf8')
+    this.#half = ''
+    return Buffer.concat([half, content])
+  }
+
+  #encodeText(text: string): Uint8Array {
+    if (this.type === 'text' && !this.#utf8.complete) throw this.#refuse('a string follows half a character')
+    const all = this.#half + text
+    this.#half = LAST_HIGH_SURROGATE.exec(all)?.[0] ?? ''
+    return Buffer.from(this.#half === '' ? all : all.slice(0, -1), 'utf8')
+  }
+
+  #giveUp(error: unknown): never {
+    this.abort()
+    throw error
+  }
+
+  /** What is wrong in the middle of a message cannot be mended. */
+  #refuse(message: string): UsageError {
+    this.abort()
+    return new UsageError('ERR_WS_INVALID_ARGUMENT', message)
+  }
+}

@@ -1,0 +1,162 @@
+import { type Channel, channel } from 'node:diagnostics_channel'
+import type { IncomingMessage } from 'node:http'
+import type { CloseInfo } from '../session/close-info.ts'
+import { CloseError, type HandshakeError } from '../session/errors.ts'
+import type { Conn } from './conn.ts'
+import { endsQuietly } from './message-iterator.ts'
+
+/**
+ * What is published on the channels of `node:diagnostics_channel`, by their names. Subscribers see every connection of
+ * the process; they are called at once, and one that throws ends the process, as Node has it. Without subscribers a
+ * channel costs nothing.
+ *
+ * @example
+ * ```ts
+ * import { subscribe } from 'node:diagnostics_channel'
+ * import type { DiagnosticsEvents } from 'silverback'
+ *
+ * subscribe('silverback:close', (message) => {
+ *   const { conn, info } = message as DiagnosticsEvents['silverback:close']
+ *   console.log(conn.id, info.code, info.stats.bytesReceived)
+ * })
+ * ```
+ */
+export interface DiagnosticsEvents {
+  /** A connection has been made, on either side; a server's has a `request`. */
+  readonly 'silverback:open': { readonly conn: Conn }
+  /** A connection has ended. */
+  readonly 'silverback:close': { readonly conn: Conn; readonly info: CloseInfo }
+  /** A handler or a listener of the application failed; the connection is being closed with 1011. */
+  readonly 'silverback:error': { readonly conn: Conn; readonly error: unknown }
+  /** A server has refused a request: `reason` has the status. */
+  readonly 'silverback:refuse': { readonly request: IncomingMessage; readonly reason: HandshakeError }
+  /** A client has not got its connection. */
+  readonly 'silverback:dial-error': { readonly url: string; readonly error: unknown }
+}
+
+/** What a `log` function gets. */
+export interface LogEntry {
+  /** How much it matters: connections come and go at `debug`; `warn` is for what went wrong outside, `error` for what went wrong here. */
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  /** What happened: the name of the diagnostics channel without `silverback:`. */
+  readonly event: 'open' | 'close' | 'error' | 'refuse' | 'dial-error'
+  /** One line in words. Control characters are escaped, so that peers cannot forge lines. */
+  readonly message: string
+  /** The connection, where there is one. */
+  readonly conn?: Conn | undefined
+  /** How it ended, for `close`. */
+  readonly info?: CloseInfo | undefined
+  /** The refused request, for `refuse`. */
+  readonly request?: IncomingMessage | undefined
+  /** What went wrong. */
+  readonly error?: unknown
+}
+
+/**
+ * Takes log entries; fits any logger by one line.
+ *
+ * @example
+ * ```ts
+ * import { serve } from 'silverback'
+ * await using server = await serve({ log: ({ level, message }) => console[level](message) }, (conn) => {
+ *   conn.onMessage((data) => conn.send(data))
+ * })
+ * ```
+ */
+export type Log = (entry: LogEntry) => void
+
+const channels: Readonly<Record<keyof DiagnosticsEvents, Channel>> = {
+  'silverback:open': channel('silverback:open'),
+  'silverback:close': channel('silverback:close'),
+  'silverback:error': channel('silverback:error'),
+  'silverback:refuse': channel('silverback:refuse'),
+  'silverback:dial-error': channel('silverback:dial-error'),
+}
+
+/** Tells the outside what happens to connections: by diagnostics channels, and by the application's `log` if there is one. */
+export class Observer {
+  readonly #log: Log | undefined
+
+  constructor(log?: Log) {
+    this.#log = log
+  }
+
+  /** A connection has been made. */
+  opened(conn: Conn): void {
+    publish('silverback:open', { conn })
+    if (this.#log === undefined) return
+    this.#say({ level: 'debug', event: 'open', message: `${subject(conn)} opened`, conn })
+  }
+
+  /** A connection has ended. */
+  closed(conn: Conn, info: CloseInfo): void {
+    publish('silverback:close', { conn, info })
+    if (this.#log === undefined) return
+    const level = endsQuietly(info) ? 'debug' : 'warn'
+    const message = `${subject(conn)}: ${new CloseError(info).message}`
+    this.#say({ level, event: 'close', message, conn, info, error: info.error })
+  }
+
+  /** Code of the application failed. */
+  failed(conn: Conn, error: unknown): void {
+    publish('silverback:error', { conn, error })
+    this.#say({
+      level: 'error',
+      event: 'error',
+      message: `${subject(conn)}: ${describe(error)}`,
+      conn,
+      error,
+    })
+  }
+
+  /** A request was refused. */
+  refused(request: IncomingMessage, reason: HandshakeError): void {
+    publish('silverback:refuse', { request, reason })
+    if (this.#log === undefined) return
+    const { status = 0, cause } = reason
+    const what = `${JSON.stringify(request.url ?? '')} refused with ${status}: ${reason.message}`
+    const level = status >= 500 && cause !== undefined ? 'error' : 'warn'
+    this.#say({ level, event: 'refuse', message: `request for ${what}`, request, error: cause ?? reason })
+  }
+
+  /** A client has not got its connection. */
+  dialFailed(url: string, error: unknown): void {
+    publish('silverback:dial-error', { url, error })
+    this.#say({
+      level: 'warn',
+      event: 'dial-error',
+      message: `no connection to ${url}: ${describe(error)}`,
+      error,
+    })
+  }
+
+  #say(entry: LogEntry): void {
+    try {
+      this.#log?.({ ...entry, message: oneLine(entry.message) })
+    } catch (error) {
+      console.error('silverback: log failed:', error)
+    }
+  }
+}
+
+function publish<Name extends keyof DiagnosticsEvents>(name: Name, message: DiagnosticsEvents[Name]): void {
+  const target = channels[name]
+  if (target.hasSubscribers) target.publish(message)
+}
+
+function subject(conn: Conn): string {
+  const side = conn.request === undefined ? 'to' : 'from'
+  return `connection ${conn.id} ${side} ${conn.remoteAddress ?? 'an unknown address'}`
+}
+
+/** What peers chose, such as the reason of a Close frame, must not look like another line, or steer a terminal. */
+function oneLine(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
