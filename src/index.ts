@@ -27,6 +27,8 @@ export {
 } from './client/reconnecting-conn.ts'
 export type { DropReason, OutboxOptions, OverflowPolicy } from './client/send-queue.ts'
 export type { DialTlsOptions } from './client/start-tls.ts'
+export { WebSocket } from './client/websocket.ts'
+export { WebSocketStream } from './client/websocket-stream.ts'
 export { type BroadcastOptions, type BroadcastResult, broadcast } from './conn/broadcast.ts'
 export { formatCloseMessage, isCloseError, isUnexpectedCloseError } from './conn/close-helpers.ts'
 export { Conn, type MessagesOptions } from './conn/conn.ts'

@@ -147,6 +147,8 @@ async function launchFirefox(folder: string): Promise<Browser> {
     userDataDir: join(folder, 'profile'),
     env: { ...process.env, TMPDIR: folder },
     defaultViewport: viewport,
+    // It would wait for seconds before it connects again to a server that has failed it.
+    extraPrefsFirefox: { 'network.websocket.delay-failed-reconnects': false },
   })
   return {
     async newTab() {

@@ -495,7 +495,8 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * Begins the closing handshake (RFC 6455 section 7.1.2) and resolves, as {@link closed} does, when the connection
    * is gone: at the latest after the `closeTimeout`, or, while what was sent before is still going out, twelve times that. Calling it again changes nothing.
    *
-   * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000
+   * @param code - 1000-1014 but for 1004-1006, or 3000-4999; default 1000. 1005 sends a Close frame without a code and
+   * without the reason
    * @param reason - at most 123 bytes of UTF-8
    * @param options - when `signal` is aborted, nothing is waited for any more: as {@link terminate}
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another code or a longer reason
@@ -514,7 +515,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     reason = '',
     options: { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<CloseInfo> {
-    checkCloseFrame(code, reason)
+    if (code !== CloseCode.NoStatus) checkCloseFrame(code, reason)
     const closed = this.#link.close(code, reason)
     const { signal } = options
     if (signal === undefined) return closed

@@ -134,6 +134,17 @@ describe('the closing handshake', () => {
     peer.conn.terminate()
   })
 
+  it('sends no code for 1005', async () => {
+    const peer = new TestLink()
+    void peer.conn.close(1005, 'not sent either')
+    await turn()
+    assert.deepEqual(peer.sent(), ['close 1005 ""'])
+    await peer.receive({ opcode: 8 })
+    peer.stream.endInput()
+    const { code, reason, wasClean, sent } = await endOf(peer)
+    assert.deepEqual([code, reason, wasClean, sent], [1005, '', true, { code: 1005, reason: '' }])
+  })
+
   it('is begun once', async () => {
     const peer = new TestLink()
     const first = peer.conn.close(4001)
@@ -148,7 +159,7 @@ describe('the closing handshake', () => {
     const peer = new TestLink()
     const usage = (error: unknown): boolean =>
       error instanceof UsageError && error.code === 'ERR_WS_INVALID_ARGUMENT'
-    for (const code of [0, 999, 1004, 1005, 1006, 1015, 2000, 5000, 1000.5, Number.NaN, '1000', null])
+    for (const code of [0, 999, 1004, 1006, 1015, 2000, 5000, 1000.5, Number.NaN, '1000', null])
       assert.throws(() => peer.conn.close(code as number), usage, `${code}`)
     assert.throws(() => peer.conn.close(1000, 'x'.repeat(124)), usage)
     assert.throws(() => peer.conn.close(1000, 'é'.repeat(62)), usage)
