@@ -66,6 +66,8 @@ export class Inbox implements StreamHandler, StreamOwner {
   /** The listener threw: it gets no more. */
   #failed = false
   #text: TextAs = 'string'
+  /** A message is missing that there was no room for: no other one can be a stream, or its reader would not see the gap. */
+  incomplete = false
   /** A message that is longer than is taken whole waits for somebody who takes it piece by piece. */
   #held = false
   /** The message that is coming piece by piece, or the last that did. */
@@ -96,7 +98,7 @@ export class Inbox implements StreamHandler, StreamOwner {
 
   /** Whether the next message goes to somebody who takes it piece by piece. */
   get wanted(): boolean {
-    return this.#queue.length === 0 && this.#waiters[0]?.form === 'stream'
+    return !this.incomplete && this.#queue.length === 0 && this.#waiters[0]?.form === 'stream'
   }
 
   /** Takes a message that came: its text in the form that {@link text} tells. */
@@ -135,7 +137,8 @@ export class Inbox implements StreamHandler, StreamOwner {
   /** A message that has begun is longer than is taken whole: it waits until somebody says how it is to be taken. */
   held(): void {
     this.#held = true
-    if (this.#listener !== undefined || this.#waiters.length > 0) this.#refuseHeld()
+    const asked = this.#listener !== undefined || this.#waiters.length > 0
+    if (asked && !this.incomplete) this.#refuseHeld()
     else this.#updateFlow()
   }
 

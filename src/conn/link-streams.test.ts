@@ -379,6 +379,29 @@ describe('a stream on a connection that ends', () => {
     await assert.rejects(chunks.next(), CloseError)
   })
 
+  it('closed by us, is not begun behind a message that there was no room for', async () => {
+    for (const size of [10, 2000]) {
+      const peer = new TestLink({
+        limits: { maxQueuedMessages: 1, maxMessageSize: 1000, maxStreamSize: 5000 },
+      })
+      await peer.receiveTexts('kept', 'dropped')
+      void peer.conn.close(4000)
+      await turn()
+      assert.equal(await peer.conn.read(), 'kept')
+      const reading = peer.conn.readStream()
+      const piece = 'x'.repeat(size)
+      await peer.receive(
+        { opcode: 1, fin: false, payload: piece },
+        { opcode: 0, payload: piece },
+        close(4000),
+      )
+      peer.stream.endInput()
+      await assert.rejects(reading, CloseError)
+      const { wasClean, stats } = await peer.conn.closed
+      assert.deepEqual([wasClean, stats.messagesDropped >= 1], [true, true])
+    }
+  })
+
   it('while it is decoded, closed by us: it still comes to its end, and nothing counts as dropped', async () => {
     const { peer, theirs } = compressed({ limits: { maxQueuedBytes: 100 } })
     const text = prose(200_000)

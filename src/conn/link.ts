@@ -281,7 +281,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     // While closing nothing is held back, or the peer's Close frame would never be read.
     if (this.#dropping || (inbox.full && !this.#atEnd)) {
       // Once one is missing the others are not delivered either: a reader sees no gap.
-      this.#dropping = true
+      this.#dropping = inbox.incomplete = true
       this.#messagesDropped++
       return
     }
