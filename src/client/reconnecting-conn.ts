@@ -153,7 +153,12 @@ export class ReconnectingConn implements AsyncIterable<Data>, AsyncDisposable {
   }
 
   /** What waits for a connection. */
-  get queued(): { readonly messages: number; readonly bytes: number } {
+  get queued(): {
+    /** How many messages wait. */
+    readonly messages: number
+    /** The bytes of all of them. */
+    readonly bytes: number
+  } {
     return { messages: this.#outbox.length, bytes: this.#outbox.bytes }
   }
 

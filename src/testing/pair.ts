@@ -47,11 +47,18 @@ export interface PairServer extends PairSide {
 export interface PairOptions extends PairSide {
   /** The subprotocols that the client offers and the server speaks. Default: none. */
   readonly subprotocols?: readonly string[] | undefined
+  /** What differs for the client. */
   readonly client?: PairClient | undefined
+  /** What differs for the server. */
   readonly server?: PairServer | undefined
   /** The request that the server sees as `conn.request`: its target, by default `/`, and further headers. */
   readonly request?:
-    | { readonly url?: string | undefined; readonly headers?: Readonly<Record<string, string>> | undefined }
+    | {
+        /** Path and query. Default `/`. */
+        readonly url?: string | undefined
+        /** Headers beside those of the handshake. */
+        readonly headers?: Readonly<Record<string, string>> | undefined
+      }
     | undefined
   /** Give several pairs the same, and time passes for all of them. Default: a new one. */
   readonly clock?: FakeClock | undefined
@@ -65,7 +72,9 @@ export interface PairOptions extends PairSide {
 
 /** Two connections that are each other's peer. Disposing of it drops both, and waits until they are gone. */
 export interface Pair extends AsyncDisposable {
+  /** The end that dialled. */
   readonly client: Conn
+  /** The end that was dialled. */
   readonly server: ServerConn
   /** The time of both. */
   readonly clock: FakeClock
