@@ -163,7 +163,12 @@ export class ReconnectingConn<Subprotocol extends string = string>
   }
 
   /** What waits for a connection. */
-  get queued(): { readonly messages: number; readonly bytes: number } {
+  get queued(): {
+    /** How many messages wait. */
+    readonly messages: number
+    /** The bytes of all of them. */
+    readonly bytes: number
+  } {
     return { messages: this.#outbox.length, bytes: this.#outbox.bytes }
   }
 

@@ -25,6 +25,7 @@ import { silent } from './silent.ts'
  * ```
  */
 export class MessageStream implements AsyncIterable<Uint8Array> {
+  /** Whether it is a text or a binary message; known before its first chunk. */
   readonly type: MessageType
   readonly #chunks: ChunkQueue
   readonly #maxMessageSize: number

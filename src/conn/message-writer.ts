@@ -26,6 +26,7 @@ const LAST_HIGH_SURROGATE = /[\ud800-\udbff]$/
  * ```
  */
 export class MessageWriter {
+  /** Whether it is a text or a binary message. */
   readonly type: MessageType
   readonly #link: Link
   readonly #message: OutgoingMessage

@@ -23,15 +23,38 @@ import { endsQuietly } from './message-iterator.ts'
  */
 export interface DiagnosticsEvents {
   /** A connection has been made, on either side; a server's has a `request`. */
-  readonly 'silverback:open': { readonly conn: Conn }
+  readonly 'silverback:open': {
+    /** The new connection. */
+    readonly conn: Conn
+  }
   /** A connection has ended. */
-  readonly 'silverback:close': { readonly conn: Conn; readonly info: CloseInfo }
+  readonly 'silverback:close': {
+    /** The connection that has ended. */
+    readonly conn: Conn
+    /** How it ended, as `conn.closed` tells. */
+    readonly info: CloseInfo
+  }
   /** A handler or a listener of the application failed; the connection is being closed with 1011. */
-  readonly 'silverback:error': { readonly conn: Conn; readonly error: unknown }
+  readonly 'silverback:error': {
+    /** The connection whose handler or listener it was. */
+    readonly conn: Conn
+    /** What was thrown. */
+    readonly error: unknown
+  }
   /** A server has refused a request: `reason` has the status. */
-  readonly 'silverback:refuse': { readonly request: IncomingMessage; readonly reason: HandshakeError }
+  readonly 'silverback:refuse': {
+    /** The request that was refused. */
+    readonly request: IncomingMessage
+    /** Why, with the status that was answered. */
+    readonly reason: HandshakeError
+  }
   /** A client has not got its connection. */
-  readonly 'silverback:dial-error': { readonly url: string; readonly error: unknown }
+  readonly 'silverback:dial-error': {
+    /** Where it was to go, without user and password. */
+    readonly url: string
+    /** What `dial` rejects with. */
+    readonly error: unknown
+  }
 }
 
 /** What a `log` function gets. */

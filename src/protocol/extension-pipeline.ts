@@ -9,7 +9,9 @@ import { encodedSize } from './limits.ts'
 
 /** A payload and the first byte of the frame that it goes into: FIN, the reserved bits and the opcode. */
 export interface EncodedMessage {
+  /** The first header byte: FIN, the reserved bits and the opcode. */
   readonly first: number
+  /** The payload as it is sent, before masking. */
   readonly payload: Uint8Array
 }
 
@@ -20,6 +22,7 @@ type Variant = string | undefined
 export interface PieceEncoder {
   /** The reserved bits of the message's first frame. */
   readonly rsv: number
+  /** Encodes the next piece; all of them in order are the encoded message. */
   encode(piece: Uint8Array): Uint8Array
 }
 

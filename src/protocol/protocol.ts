@@ -323,7 +323,10 @@ export class Protocol {
   }
 
   /** Applies the extensions to a message that was prepared for many, once for all that are alike. */
-  encodePrepared(message: Prepared): EncodedMessage & { readonly frame: Uint8Array | undefined } {
+  encodePrepared(message: Prepared): EncodedMessage & {
+    /** The whole unmasked frame, where it is kept for all; else the message was encoded for this connection alone. */
+    readonly frame: Uint8Array | undefined
+  } {
     if (this.#extensions !== undefined) return this.#extensions.prepared(message)
     const { frame, payload } = message
     return { first: frame[0] as number, payload, frame }

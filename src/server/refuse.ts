@@ -8,7 +8,9 @@ const brand = Symbol.for('silverback.refusal')
 export class Refusal {
   /** 300 to 599. */
   readonly status: number
+  /** Headers of the answer, beside those that the library sets. */
   readonly headers: AnswerHeaders
+  /** The answer's text. */
   readonly body: string
   /** Nothing that merely looks like a refusal is one, also for the compiler. */
   declare protected readonly refuses: true

@@ -16,10 +16,13 @@ export interface ServerStats {
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>
   /** Connections ended, by the `code` of their `CloseInfo`. Peers choose codes: of 3000-4999 they may use each. */
   readonly closed: Readonly<Record<number, number>>
-  /** Bytes of WebSocket streams, frame headers included, without the handshakes. */
+  /** Bytes of WebSocket streams that came, frame headers included, without the handshakes. */
   readonly bytesReceived: number
+  /** Bytes of what was sent on WebSocket streams, those that still wait included. */
   readonly bytesSent: number
+  /** Messages that came whole, taken or not. */
   readonly messagesReceived: number
+  /** Messages that were taken to be sent. */
   readonly messagesSent: number
   /** Messages not sent by the slow policy, or received after `close()` with nobody there to take them. */
   readonly messagesDropped: number

@@ -57,11 +57,18 @@ export type RequiresContext<Context> = unknown extends Context
 export interface PairOptions<Subprotocol extends string = string, Context = unknown> extends PairSide {
   /** The subprotocols that the client offers and the server speaks. Default: none. */
   readonly subprotocols?: readonly Subprotocol[] | undefined
+  /** What differs for the client. */
   readonly client?: PairClient<Subprotocol> | undefined
+  /** What differs for the server. */
   readonly server?: PairServer<Subprotocol, Context> | undefined
   /** The request that the server sees as `conn.request`: its target, by default `/`, and further headers. */
   readonly request?:
-    | { readonly url?: string | undefined; readonly headers?: Readonly<Record<string, string>> | undefined }
+    | {
+        /** Path and query. Default `/`. */
+        readonly url?: string | undefined
+        /** Headers beside those of the handshake. */
+        readonly headers?: Readonly<Record<string, string>> | undefined
+      }
     | undefined
   /** Give several pairs the same, and time passes for all of them. Default: a new one. */
   readonly clock?: FakeClock | undefined
@@ -75,7 +82,9 @@ export interface PairOptions<Subprotocol extends string = string, Context = unkn
 
 /** Two connections that are each other's peer. Disposing of it drops both, and waits until they are gone. */
 export interface Pair<Subprotocol extends string = string, Context = unknown> extends AsyncDisposable {
+  /** The end that dialled. */
   readonly client: Conn<Subprotocol>
+  /** The end that was dialled. */
   readonly server: ServerConn<Subprotocol, Context>
   /** The time of both. */
   readonly clock: FakeClock
