@@ -38,7 +38,7 @@ export interface WebSocketEventMap {
 }
 
 /** A method's type, and without `this`, so that it fits other declarations of the same class, such as the DOM's. */
-type Handler<Name extends keyof WebSocketEventMap> =
+export type WebSocketEventHandler<Name extends keyof WebSocketEventMap> =
   | { handle(event: WebSocketEventMap[Name]): unknown }['handle']
   | null
 
@@ -78,13 +78,13 @@ export interface WebSocket extends EventTarget {
   /** How binary messages come from now on. Default `blob`. */
   binaryType: BinaryType
   /** The handler of `open`; `null` for none. */
-  onopen: Handler<'open'>
+  onopen: WebSocketEventHandler<'open'>
   /** The handler of `message`; `null` for none. */
-  onmessage: Handler<'message'>
+  onmessage: WebSocketEventHandler<'message'>
   /** The handler of `error`; `null` for none. */
-  onerror: Handler<'error'>
+  onerror: WebSocketEventHandler<'error'>
   /** The handler of `close`; `null` for none. */
-  onclose: Handler<'close'>
+  onclose: WebSocketEventHandler<'close'>
   /** The `readyState` until the connection is open. */
   readonly CONNECTING: 0
   /** The `readyState` while messages can be sent. */
