@@ -86,7 +86,7 @@ const app = await Application.bootstrapWithPlugins({
     'GetSignature',
   ],
   // Parts of types that are only to be read: which codes there are, and which belong to a class.
-  intentionallyNotExported: ['errorKinds', 'CodeOf'],
+  intentionallyNotExported: ['errorKinds', 'CodeOf', 'Falsy', 'RequiresAuthorize', 'Clock'],
   router: 'member',
   hidePageHeader: true,
   hideBreadcrumbs: true,
