@@ -9,7 +9,7 @@ after(() => assertNoLeaks())
 
 /** A connection, and the server's end of it. */
 async function connect(
-  options: { readonly compression?: boolean } = {},
+  options: { readonly compression?: boolean; readonly limits?: { readonly maxStreamSize: number } } = {},
 ): Promise<AsyncDisposable & { readonly client: Conn; readonly server: ServerConn }> {
   let accept!: (conn: ServerConn) => void
   const accepted = new Promise<ServerConn>((resolve) => {
@@ -49,6 +49,17 @@ describe('conn.maxMessageSize', () => {
     await assert.rejects(ends.server.read(), CloseError)
     const { code, error } = await ends.server.closed
     assert.deepEqual([code, error?.name], [1009, 'LimitError'])
+  })
+
+  it('refuses what is longer though nobody reads, unless streams have a limit of their own', async () => {
+    await using ends = await connect()
+    ends.server.maxMessageSize = 5
+    ends.client.send('123456')
+    assert.equal((await ends.client.closed).code, 1009)
+    await using other = await connect({ limits: { maxStreamSize: 2 * 1024 * 1024 } })
+    other.server.maxMessageSize = 5
+    other.client.send('123456')
+    assert.equal(await (await other.server.readStream()).text(6), '123456')
   })
 
   it('is checked as the limit of that name', async () => {

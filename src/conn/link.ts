@@ -188,8 +188,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   set maxMessageSize(maxMessageSize: number) {
-    this.limits = this.inbox.limits = Object.freeze({ ...this.limits, maxMessageSize })
-    this.#protocol.setMaxMessageSize(maxMessageSize)
+    const { limits } = this
+    // A limit for streams that was not set apart goes along.
+    const maxStreamSize = limits.maxStreamSize > limits.maxMessageSize ? limits.maxStreamSize : maxMessageSize
+    this.limits = this.inbox.limits = Object.freeze({ ...limits, maxMessageSize, maxStreamSize })
+    this.#protocol.setMaxMessageSize(maxMessageSize, maxStreamSize)
   }
 
   /** @param message - one that was opened: what waits behind it does not count */

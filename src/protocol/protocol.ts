@@ -92,7 +92,7 @@ export class Protocol {
   readonly #utf8 = new Utf8Validator()
   readonly #streams: StreamHandler | undefined
   #maxMessageSize: number
-  readonly #maxStreamSize: number
+  #maxStreamSize: number
   readonly #mask: (() => number) | undefined
   readonly #extensions: ExtensionPipeline | undefined
   readonly #holdEnd: boolean
@@ -178,8 +178,9 @@ export class Protocol {
   }
 
   /** Sets `maxMessageSize` for the frames whose headers have not come. */
-  setMaxMessageSize(maxMessageSize: number): void {
+  setMaxMessageSize(maxMessageSize: number, maxStreamSize: number = this.#maxStreamSize): void {
     this.#maxMessageSize = maxMessageSize
+    if (this.#streams !== undefined) this.#maxStreamSize = maxStreamSize
     this.#assembler.max = this.#assembledSize
     const max = Math.max(maxMessageSize, this.#maxStreamSize)
     this.#decoder.setLimits(max, max)

@@ -86,7 +86,15 @@ const app = await Application.bootstrapWithPlugins({
     'GetSignature',
   ],
   // Parts of types that are only to be read: which codes there are, and which belong to a class.
-  intentionallyNotExported: ['errorKinds', 'CodeOf', 'Falsy', 'RequiresAuthorize', 'Clock'],
+  intentionallyNotExported: [
+    'errorKinds',
+    'CodeOf',
+    'Falsy',
+    'RequiresAuthorize',
+    'RequiresContext',
+    'Clock',
+    'WebSocketEventHandler',
+  ],
   router: 'member',
   hidePageHeader: true,
   hideBreadcrumbs: true,
