@@ -314,7 +314,7 @@ describe('a message that is longer than is taken whole', () => {
     await peer.receive({ opcode: 1, fin: false, payload: 'x'.repeat(900) })
     peer.conn.maxMessageSize = 500
     await peer.receive({ opcode: 0 })
-    assert.equal(peer.sent().at(-1), 'close 1009 message of more than 500 bytes')
+    assert.equal(peer.sent().at(-1), 'close 1009 "message of more than 500 bytes"')
     peer.conn.terminate()
   })
 })
