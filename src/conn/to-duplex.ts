@@ -1,0 +1,124 @@
+import { Duplex } from 'node:stream'
+import { CloseError } from '../session/errors.ts'
+import type { Sendable } from '../session/session.ts'
+import type { Conn } from './conn.ts'
+import { endsQuietly } from './message-iterator.ts'
+import { destroyOnAbort, pushNext, surviveErrors } from './node-streams.ts'
+import {
+  checkStreamOptions,
+  invalidOption,
+  StreamAdapter,
+  type StreamOptions,
+  streamOptionNames,
+} from './stream-adapter.ts'
+
+/** How a connection is seen as a Node stream. */
+export interface DuplexOptions extends StreamOptions {
+  /**
+   * Whether the stream can still be written to when the peer has closed in order, until `end()`: what is written then is
+   * dropped. That is for bridges, where the other side needs time to end, too. Default false: the stream ends itself,
+   * and what is written fails with the `CloseError`.
+   */
+  readonly allowHalfOpen?: boolean | undefined
+}
+
+/**
+ * A connection as a Node stream, for `pipeline` with sockets, files, processes and transforms. Reading holds the peer
+ * back, writing waits for it. From here on the stream takes the messages.
+ *
+ * - By default it is a stream of bytes: each write is a binary message, and the bytes of binary messages are read, of
+ *   any size up to `maxStreamSize`. `type: 'text'` does the same with text; a character that is cut between two writes
+ *   goes with the second. With `objectMode`, strings are text messages and bytes binary ones.
+ * - `end()` closes the connection with 1000 once all is sent, and `finish` tells that the peer has answered. What the
+ *   peer sends until then is read; beyond `maxQueuedBytes` of it waiting, the stream fails instead of leaving a gap.
+ * - `end` is emitted when the peer has closed in order (1000, 1001, or no code); the stream then ends itself. Otherwise
+ *   it fails with the `CloseError`. An error of the connection that nobody listens for does not end the process.
+ * - `destroy()` closes with 1000 if all that was written has left, and with 1011 if not, or if there is an error; with
+ *   the error's `closeCode` if it has one.
+ *
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+ *
+ * @example
+ * ```ts run
+ * import { once } from 'node:events'
+ * import { type AddressInfo, connect, createServer } from 'node:net'
+ * import { pipeline } from 'node:stream/promises'
+ * import { dial, serve, toDuplex } from 'silverback'
+ *
+ * const service = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+ * await once(service, 'listening')
+ * const { port } = service.address() as AddressInfo
+ *
+ * // A WebSocket in front of a TCP service.
+ * await using server = await serve({}, async (conn) => {
+ *   const tcp = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+ *   await pipeline(tcp, toDuplex(conn, { allowHalfOpen: true }), tcp)
+ * })
+ * const conn = await dial(server.url)
+ * conn.send(Buffer.from('hello'))
+ * console.log(String(await conn.read())) // hello
+ * await conn.close()
+ * service.close()
+ * ```
+ */
+export function toDuplex(conn: Conn, options: DuplexOptions = {}): Duplex {
+  checkStreamOptions(options, [...streamOptionNames, 'allowHalfOpen'])
+  if (options.allowHalfOpen !== undefined && typeof options.allowHalfOpen !== 'boolean')
+    throw invalidOption('allowHalfOpen must be a boolean')
+  return new ConnDuplex(conn, options)
+}
+
+class ConnDuplex extends Duplex {
+  readonly #adapter: StreamAdapter
+
+  constructor(conn: Conn, options: DuplexOptions) {
+    const { objectMode = false, allowHalfOpen = false, signal } = options
+    // Nothing is read ahead: what waits, waits in the connection, and is not lost when the stream is destroyed.
+    super({ objectMode, allowHalfOpen, readableHighWaterMark: 0 })
+    this.#adapter = new StreamAdapter(conn, options)
+    surviveErrors(this)
+    destroyOnAbort(this, signal)
+    // Else nobody would be told of a lost connection who only writes, and has nothing to write.
+    this.read(0)
+  }
+
+  override _read(): void {
+    pushNext(this, () => this.#adapter.read())
+  }
+
+  override _write(chunk: Sendable, _encoding: BufferEncoding, callback: (error?: Error) => void): void {
+    let room: Promise<void> | undefined
+    try {
+      room = this.#adapter.write(chunk)
+    } catch (error) {
+      return callback(error as Error)
+    }
+    if (room === undefined) callback()
+    else
+      room.then(
+        () => callback(),
+        (error) => this.#writeFailed(error, callback),
+      )
+  }
+
+  override _final(callback: (error?: Error) => void): void {
+    this.#adapter.finish().then(() => callback(), callback)
+  }
+
+  override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    this.#adapter.cancel()
+    // So Node leaves a loop over a stream.
+    const left = error?.name === 'AbortError' && error.cause === undefined
+    this.#adapter.close(left ? null : error, this.writableLength === 0)
+    callback(error)
+  }
+
+  #writeFailed(error: unknown, callback: (error?: Error) => void): void {
+    const inOrder = error instanceof CloseError && endsQuietly(error.info)
+    if (inOrder && this.allowHalfOpen) callback()
+    // What the peer said before it closed would be lost to one who is reading it.
+    else if (inOrder && this.readableFlowing !== null && !this.readableEnded)
+      this.once('end', () => callback(error))
+    else callback(error as Error)
+  }
+}
