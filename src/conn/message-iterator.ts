@@ -28,7 +28,7 @@ export function messageIterator<T, Taken>(
 }
 
 /** Whether nothing went wrong, from the point of view of one who reads until the end. */
-function endsQuietly({ code, by, error }: CloseInfo): boolean {
+export function endsQuietly({ code, by, error }: CloseInfo): boolean {
   if (error !== undefined) return false
   if (by === 'local') return true
   return code === CloseCode.Normal || code === CloseCode.GoingAway || code === CloseCode.NoStatus

@@ -33,6 +33,7 @@ export const errorKinds = {
   ERR_WS_EXTENSION_DATA: 'ProtocolError',
   ERR_WS_INVALID_JSON: 'ProtocolError',
   ERR_WS_INVALID_MESSAGE: 'ProtocolError',
+  ERR_WS_MESSAGE_TYPE: 'ProtocolError',
   // What grew past a limit of ours.
   ERR_WS_FRAME_TOO_LARGE: 'LimitError',
   ERR_WS_MESSAGE_TOO_LARGE: 'LimitError',
@@ -130,7 +131,7 @@ export class WebSocketError extends Error {
 
 /** The peer broke RFC 6455, or sent what the application said it cannot use. The connection was closed with `closeCode`. */
 export class ProtocolError extends WebSocketError {
-  /** The code of the Close frame that we sent: 1002 or 1007. */
+  /** The code of the Close frame that we sent: 1002, 1003 or 1007. */
   readonly closeCode: number
 
   constructor(code: CodeOf<'ProtocolError'>, closeCode: number, message: string, options?: ErrorOptions) {

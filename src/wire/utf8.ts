@@ -56,7 +56,7 @@ export class Utf8Validator {
 }
 
 /** Where the last code point begins if it is cut off by `end`, else `end`. */
-function unfinishedTail(bytes: Uint8Array, start: number, end: number): number {
+export function unfinishedTail(bytes: Uint8Array, start: number, end: number): number {
   const first = Math.max(start, end - 3)
   for (let at = end - 1; at >= first; at--) {
     const byte = bytes[at] as number

@@ -1,0 +1,29 @@
+import type { Readable } from 'node:stream'
+import { UsageError } from '../session/errors.ts'
+import type { Data } from '../session/message.ts'
+
+/** Ends a stream when the signal is aborted, until it has ended anyway. */
+export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return
+  const onAbort = (): void => void stream.destroy(signal.reason as Error)
+  if (signal.aborted) return onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  stream.once('close', () => signal.removeEventListener('abort', onAbort))
+}
+
+/** A peer must not be able to end the process, as an 'error' that nobody listens for would: only a mistake of ours may. */
+export function surviveErrors(stream: Readable): void {
+  stream.on('error', (error) => {
+    if (error instanceof UsageError && stream.listenerCount('error') === 1) throw error
+  })
+}
+
+/** Pushes the next chunk; to be called by `_read`. */
+export function pushNext(stream: Readable, read: () => Promise<Data | undefined>): void {
+  read().then(
+    (chunk) => {
+      if (!stream.destroyed) stream.push(chunk ?? null)
+    },
+    (error) => stream.destroy(error as Error),
+  )
+}

@@ -1,0 +1,181 @@
+import { encodeCloseReason } from '../protocol/close-payload.ts'
+import type { CloseFrame } from '../session/close-info.ts'
+import { UsageError, WebSocketError } from '../session/errors.ts'
+import type { Data, Message, MessageType } from '../session/message.ts'
+import type { Sendable } from '../session/session.ts'
+import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { unfinishedTail } from '../wire/utf8.ts'
+import type { Conn } from './conn.ts'
+import { MessageBytes } from './message-bytes.ts'
+import { endsQuietly } from './message-iterator.ts'
+import { checkNames } from './options.ts'
+
+/** What the messages of a connection are as streams. */
+export interface StreamOptions {
+  /**
+   * Streams of bytes: each write is sent as a message of this type, and the bytes of messages of this type are read.
+   * One of the other type fails the stream and closes the connection with 1003. Default `binary`.
+   */
+  readonly type?: MessageType | undefined
+  /** Streams of messages instead: a text is a string, a binary message is a `Uint8Array`, both ways. Default false. */
+  readonly objectMode?: boolean | undefined
+  /** Fails the streams with the signal's reason, and closes the connection with 1011. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The names of these options. */
+export const streamOptionNames: readonly (keyof StreamOptions)[] = ['type', 'objectMode', 'signal']
+
+/** Longer payloads may be sent from where they lie, but a stream's writer may use its buffer again. */
+const COPIED_BY_CONN = 16 * 1024
+
+/** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
+export function checkStreamOptions(options: StreamOptions, names: readonly string[]): void {
+  checkNames(options, names)
+  const { type, objectMode, signal } = options
+  if (type !== undefined && type !== 'text' && type !== 'binary')
+    throw invalidOption(`type must be 'text' or 'binary', not ${String(type)}`)
+  if (objectMode !== undefined && typeof objectMode !== 'boolean')
+    throw invalidOption('objectMode must be a boolean')
+  if (objectMode === true && type !== undefined)
+    throw invalidOption('type is for streams of bytes; with objectMode each message has its own')
+  checkSignal(signal)
+}
+
+/** @throws UsageError `ERR_WS_INVALID_OPTION` for what is no signal */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw invalidOption('signal must be an AbortSignal')
+}
+
+/** A connection as something to read from and to write to: what Node's streams and Web streams have in common. */
+export class StreamAdapter {
+  readonly #conn: Conn
+  readonly #type: MessageType | undefined
+  readonly #given = new AbortController()
+  readonly #bytes: MessageBytes | undefined
+  readonly #messages: AsyncIterator<Message, undefined>
+  /** The beginning of a character whose end is to come with the next write. */
+  #half: Uint8Array | undefined
+  /** Messages dropped when we began to close. */
+  #dropped: number | undefined
+
+  constructor(conn: Conn, { type = 'binary', objectMode = false }: StreamOptions) {
+    this.#conn = conn
+    this.#type = objectMode ? undefined : type
+    this.#bytes = objectMode ? undefined : new MessageBytes(conn, { type })
+    this.#messages = conn.messages({ signal: this.#given.signal })[Symbol.asyncIterator]()
+  }
+
+  /**
+   * The next message or bytes; `undefined` when the connection has ended in order. To be called one at a time.
+   *
+   * @throws CloseError when it has ended otherwise, also when it had no room for something that came after our `finish`
+   * @throws ProtocolError `ERR_WS_MESSAGE_TYPE` when a message is not of the one type
+   */
+  async read(): Promise<Data | undefined> {
+    const data = await (this.#bytes?.read() ?? this.#nextMessage())
+    // Behind our Close frame nothing holds the peer back: what came while there was no room is missing.
+    if (data === undefined && this.#dropped !== undefined && this.#conn.stats.messagesDropped > this.#dropped)
+      throw await this.ended()
+    return data
+  }
+
+  /**
+   * Sends a message.
+   *
+   * @returns a promise when the next one should wait
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for what cannot be sent, in the promise: CloseError when it is too late
+   */
+  write(data: Sendable): Promise<void> | undefined {
+    // Others may send, too: beyond this the slow policy would have this message, or the connection, dropped.
+    if (this.#conn.bufferedAmount > this.#conn.maxSendBuffer)
+      return this.#conn.drained().then(() => this.write(data))
+    const whole = this.#type === undefined ? data : this.#wholeCharacters(data)
+    if (whole === undefined || this.#conn.send(whole, this.#type)) return undefined
+    return this.#conn.drained()
+  }
+
+  /**
+   * Closes the connection with 1000 once what was written has left. Resolves when the peer has answered.
+   *
+   * @throws CloseError when the connection did not end in order
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the text ends inside a character
+   */
+  async finish(): Promise<void> {
+    this.checkComplete()
+    // The time for closing is limited, that for sending is not.
+    await this.#conn.drained().catch(() => {})
+    this.#dropped = this.#conn.stats.messagesDropped
+    if (!endsQuietly(await this.#conn.close())) throw await this.ended()
+  }
+
+  /** @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the text that was written ends inside a character */
+  checkComplete(): void {
+    if (this.#half === undefined) return
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the text ends inside a character')
+  }
+
+  /** Reads no more. */
+  cancel(): void {
+    this.#given.abort()
+    this.#bytes?.cancel()
+  }
+
+  /**
+   * Closes the connection: with 1000 when nothing went wrong and nothing is missing, else with the `closeCode` that the
+   * error has, or with 1011.
+   */
+  close(error: unknown, complete: boolean): void {
+    if (this.#conn.state !== 'open') return
+    const { code, reason } = closeFrame(error, complete && this.#half === undefined)
+    void this.#conn.close(code, reason)
+  }
+
+  /** The connection's own error, once it has ended. */
+  async ended(): Promise<unknown> {
+    await this.#conn.closed
+    return this.#conn.drained().catch((error: unknown) => error)
+  }
+
+  async #nextMessage(): Promise<Data | undefined> {
+    const { value } = await this.#messages.next()
+    return value?.data
+  }
+
+  /** What can be sent as one message: a stream may be cut anywhere, a text only between two characters. */
+  #wholeCharacters(data: Sendable): Sendable | undefined {
+    const half = this.#half
+    let bytes = typeof data === 'string' && half !== undefined ? Buffer.from(data, 'utf8') : toBytes(data)
+    if (bytes === undefined) return data
+    if (this.#type === 'text') {
+      if (half !== undefined) bytes = Buffer.concat([half, bytes])
+      const end = unfinishedTail(bytes, 0, bytes.length)
+      this.#half = end < bytes.length ? Buffer.from(bytes.subarray(end)) : undefined
+      if (end === 0 && bytes.length > 0) return undefined
+      bytes = bytes.subarray(0, end)
+    }
+    return bytes.length > COPIED_BY_CONN ? Buffer.from(bytes) : bytes
+  }
+}
+
+/** The bytes that were given, if they are bytes. */
+function toBytes(data: Sendable): Uint8Array | undefined {
+  if (data instanceof Uint8Array) return data
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  return data instanceof ArrayBuffer ? new Uint8Array(data) : undefined
+}
+
+/** What the peer is told when a stream is given up. */
+function closeFrame(error: unknown, complete: boolean): CloseFrame {
+  if (error === undefined || error === null)
+    return { code: complete ? CloseCode.Normal : CloseCode.InternalError, reason: '' }
+  const { closeCode, reason, message } = error as Readonly<Record<string, unknown>>
+  if (!isSendableCloseCode(closeCode as number)) return { code: CloseCode.InternalError, reason: '' }
+  const text = error instanceof WebSocketError ? message : reason
+  return encodeCloseReason(closeCode as number, typeof text === 'string' ? text : '').frame
+}
+
+export function invalidOption(message: string): UsageError {
+  return new UsageError('ERR_WS_INVALID_OPTION', message)
+}
