@@ -103,17 +103,12 @@ export class StreamAdapter {
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the text ends inside a character
    */
   async finish(): Promise<void> {
-    this.checkComplete()
+    if (this.#half !== undefined)
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the text ends inside a character')
     // The time for closing is limited, that for sending is not.
     await this.#conn.drained().catch(() => {})
     this.#dropped = this.#conn.stats.messagesDropped
     if (!endsQuietly(await this.#conn.close())) throw await this.ended()
-  }
-
-  /** @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the text that was written ends inside a character */
-  checkComplete(): void {
-    if (this.#half === undefined) return
-    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the text ends inside a character')
   }
 
   /** Reads no more. */

@@ -15,8 +15,9 @@ import {
 /** How a connection is seen as a Node stream. */
 export interface DuplexOptions extends StreamOptions {
   /**
-   * Whether `end()` leaves the connection open, to read until the peer closes it. WebSocket has no half-close: the peer
-   * does not hear of it. Default false: `end()` closes with 1000.
+   * Whether the stream can still be written to when the peer has closed in order, until `end()`: what is written then is
+   * dropped. That is for bridges, where the other side needs time to end, too. Default false: the stream ends itself,
+   * and what is written fails with the `CloseError`.
    */
   readonly allowHalfOpen?: boolean | undefined
 }
@@ -45,8 +46,8 @@ export interface DuplexOptions extends StreamOptions {
  *
  * // Browsers reach a TCP service.
  * await using server = await serve({}, async (conn) => {
- *   const service = connect(5900, '127.0.0.1')
- *   await pipeline(service, toDuplex(conn), service)
+ *   const service = connect({ port: 5900, allowHalfOpen: true })
+ *   await pipeline(service, toDuplex(conn, { allowHalfOpen: true }), service)
  * })
  * ```
  */
@@ -91,28 +92,22 @@ class ConnDuplex extends Duplex {
   }
 
   override _final(callback: (error?: Error) => void): void {
-    if (!this.allowHalfOpen) {
-      this.#adapter.finish().then(() => callback(), callback)
-      return
-    }
-    try {
-      this.#adapter.checkComplete()
-      callback()
-    } catch (error) {
-      callback(error as Error)
-    }
+    this.#adapter.finish().then(() => callback(), callback)
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.#adapter.cancel()
-    this.#adapter.close(error, this.writableLength === 0)
+    // So Node leaves a loop over a stream.
+    const left = error?.name === 'AbortError' && error.cause === undefined
+    this.#adapter.close(left ? null : error, this.writableLength === 0)
     callback(error)
   }
 
-  #writeFailed(error: unknown, callback: (error: Error) => void): void {
+  #writeFailed(error: unknown, callback: (error?: Error) => void): void {
     const inOrder = error instanceof CloseError && endsQuietly(error.info)
+    if (inOrder && this.allowHalfOpen) callback()
     // What the peer said before it closed would be lost to one who is reading it.
-    if (inOrder && this.readableFlowing !== null && !this.readableEnded)
+    else if (inOrder && this.readableFlowing !== null && !this.readableEnded)
       this.once('end', () => callback(error))
     else callback(error as Error)
   }
