@@ -23,9 +23,10 @@ describe('MessageBytes', () => {
       { opcode: 2, payload: 'two' },
     )
     await peer.receive({ opcode: 8 })
-    assert.deepEqual(await take(new MessageBytes(peer.conn), 2), ['one', 'two'])
+    const bytes = new MessageBytes(peer.conn)
+    assert.deepEqual(await take(bytes, 2), ['one', 'two'])
     peer.stream.endInput()
-    assert.equal(await new MessageBytes(peer.conn).read(), undefined)
+    assert.deepEqual(await take(bytes, 2), [undefined, undefined])
   })
 
   it('puts a terminator behind each message, which nobody can spoil', async () => {

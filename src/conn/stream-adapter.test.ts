@@ -20,11 +20,11 @@ describe('a StreamAdapter', () => {
     )
     const messages = new StreamAdapter(peer.conn, { objectMode: true })
     assert.deepEqual([await messages.read(), await messages.read()], ['té', Buffer.from('b')])
-    assert.deepEqual(await new StreamAdapter(peer.conn, { type: 'text' }).read(), Buffer.from('té'))
+    const bytes = new StreamAdapter(peer.conn, { type: 'text' })
+    assert.deepEqual(await bytes.read(), Buffer.from('té'))
     await peer.receive({ opcode: 8 })
     peer.stream.endInput()
-    for (const objectMode of [false, true])
-      assert.equal(await new StreamAdapter(peer.conn, { objectMode }).read(), undefined)
+    for (const adapter of [bytes, messages]) assert.equal(await adapter.read(), undefined)
   })
 
   it('sends each write as a message, and tells when to wait', async () => {
@@ -98,7 +98,7 @@ describe('a StreamAdapter', () => {
     assert.equal(peer.conn.state, 'open')
     peer.stream.release()
     await turn()
-    assert.equal(peer.sent().at(-1), 'close 1000 ')
+    assert.equal(peer.sent().at(-1), 'close 1000 ""')
     assert.ok(await isPending(finished))
     await peer.receive({ opcode: 8, payload: Buffer.of(3, 232) })
     peer.stream.endInput()
@@ -136,16 +136,16 @@ describe('a StreamAdapter', () => {
 
   it('closes with the code that fits', async () => {
     const cases: [unknown, boolean, string][] = [
-      [undefined, true, '1000 '],
-      [null, true, '1000 '],
-      [undefined, false, '1011 '],
-      [new Error('secret'), true, '1011 '],
-      ['a string', true, '1011 '],
-      [{ closeCode: 4000 }, true, '4000 '],
-      [{ closeCode: 4000, reason: 'why' }, true, '4000 776879'],
-      [{ closeCode: 4000, reason: 7 }, true, '4000 '],
-      [{ closeCode: 1005, reason: 'why' }, true, '1011 '],
-      [{ closeCode: '4000' }, true, '1011 '],
+      [undefined, true, '1000 ""'],
+      [null, true, '1000 ""'],
+      [undefined, false, '1011 ""'],
+      [new Error('secret'), true, '1011 ""'],
+      ['a string', true, '1011 ""'],
+      [{ closeCode: 4000 }, true, '4000 ""'],
+      [{ closeCode: 4000, reason: 'why' }, true, '4000 "why"'],
+      [{ closeCode: 4000, reason: 7 }, true, '4000 ""'],
+      [{ closeCode: 1005, reason: 'why' }, true, '1011 ""'],
+      [{ closeCode: '4000' }, true, '1011 ""'],
     ]
     for (const [error, complete, expected] of cases) {
       const peer = new TestLink()
@@ -160,7 +160,7 @@ describe('a StreamAdapter', () => {
     adapter.write(Buffer.of(0xe2))
     adapter.close(undefined, true)
     await turn()
-    assert.equal(peer.sent().join(), 'close 1011 ')
+    assert.equal(peer.sent().join(), 'close 1011 ""')
   })
 
   it('ends with the error that everybody gets', async () => {

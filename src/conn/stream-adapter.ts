@@ -108,7 +108,9 @@ export class StreamAdapter {
     // The time for closing is limited, that for sending is not.
     await this.#conn.drained().catch(() => {})
     this.#dropped = this.#conn.stats.messagesDropped
-    if (!endsQuietly(await this.#conn.close())) throw await this.ended()
+    const info = await this.#conn.close()
+    // Without the peer's Close frame nobody knows what it has got.
+    if (info.received === undefined || !endsQuietly(info)) throw await this.ended()
   }
 
   /** Reads no more. */
