@@ -18,7 +18,7 @@ import { tsImport } from 'tsx/esm/api'
 const MiB = 1024 * 1024
 const units = { B: 1, KiB: 1024, MiB, GiB: 1024 * MiB }
 /** What a process may grow by, whatever the size. */
-const BOUND = 96 * MiB
+const BOUND = 128 * MiB
 /** What may be inflated of a message that is read as a stream. */
 const MAX_STREAM = 16 * MiB
 
