@@ -26,14 +26,15 @@ export interface JoinOptions {
  * @throws UsageError `ERR_WS_INVALID_OPTION` naming the option
  *
  * @example
- * ```ts
- * import { createWriteStream } from 'node:fs'
- * import { pipeline } from 'node:stream/promises'
- * import { joinMessages, serve } from 'silverback'
+ * ```ts run
+ * import { dial, joinMessages, serve } from 'silverback'
  *
  * await using server = await serve({}, async (conn) => {
- *   await pipeline(joinMessages(conn, '\n'), createWriteStream('/tmp/log', { flags: 'a' }))
+ *   for (const line of ['one', 'two']) conn.send(line)
+ *   await conn.close()
  * })
+ * const conn = await dial(server.url)
+ * for await (const chunk of joinMessages(conn, '\n')) process.stdout.write(chunk) // one, two
  * ```
  */
 export function joinMessages(

@@ -39,16 +39,26 @@ export interface DuplexOptions extends StreamOptions {
  * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
  *
  * @example
- * ```ts
- * import { connect } from 'node:net'
+ * ```ts run
+ * import { once } from 'node:events'
+ * import { type AddressInfo, connect, createServer } from 'node:net'
  * import { pipeline } from 'node:stream/promises'
- * import { serve, toDuplex } from 'silverback'
+ * import { dial, serve, toDuplex } from 'silverback'
  *
- * // Browsers reach a TCP service.
+ * const service = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1')
+ * await once(service, 'listening')
+ * const { port } = service.address() as AddressInfo
+ *
+ * // A WebSocket in front of a TCP service.
  * await using server = await serve({}, async (conn) => {
- *   const service = connect({ port: 5900, allowHalfOpen: true })
- *   await pipeline(service, toDuplex(conn, { allowHalfOpen: true }), service)
+ *   const tcp = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+ *   await pipeline(tcp, toDuplex(conn, { allowHalfOpen: true }), tcp)
  * })
+ * const conn = await dial(server.url)
+ * conn.send(Buffer.from('hello'))
+ * console.log(String(await conn.read())) // hello
+ * await conn.close()
+ * service.close()
  * ```
  */
 export function toDuplex(conn: Conn, options: DuplexOptions = {}): Duplex {

@@ -29,13 +29,17 @@ export interface WebStreams<
  * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
  *
  * @example
- * ```ts
- * import { serve, toWebStreams } from 'silverback'
+ * ```ts run
+ * import { dial, serve, toWebStreams } from 'silverback'
  *
  * await using server = await serve({}, async (conn) => {
  *   const { readable, writable } = toWebStreams(conn)
  *   await readable.pipeTo(writable)
  * })
+ * const conn = await dial(server.url)
+ * conn.send(new Uint8Array([1, 2, 3]))
+ * console.log(await conn.read()) // <Buffer 01 02 03>
+ * await conn.close()
  * ```
  */
 export function toWebStreams(
