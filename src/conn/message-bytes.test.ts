@@ -85,7 +85,7 @@ describe('MessageBytes', () => {
     await assert.rejects(nothing, { name: 'AbortError' })
     await assert.rejects(waiting.read(), { name: 'AbortError' })
 
-    const within = new MessageBytes(peer.conn)
+    const within = new MessageBytes(peer.conn, { terminator: Buffer.from('.') })
     const begun = within.read()
     await peer.receive({ opcode: 1, fin: false, payload: 'half' })
     await begun

@@ -21,9 +21,7 @@ export function surviveErrors(stream: Readable): void {
 /** Pushes the next chunk; to be called by `_read`. */
 export function pushNext(stream: Readable, read: () => Promise<Data | undefined>): void {
   read().then(
-    (chunk) => {
-      if (!stream.destroyed) stream.push(chunk ?? null)
-    },
+    (chunk) => stream.push(chunk ?? null),
     (error) => stream.destroy(error as Error),
   )
 }

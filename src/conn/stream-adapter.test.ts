@@ -171,18 +171,6 @@ describe('a StreamAdapter', () => {
     assert.ok(error instanceof CloseError)
     await assert.rejects(ends.client.read(), error)
   })
-
-  it('leaves the messages to others when cancelled', async () => {
-    for (const objectMode of [false, true]) {
-      const peer = new TestLink()
-      const adapter = new StreamAdapter(peer.conn, { objectMode })
-      const waiting = adapter.read()
-      adapter.cancel()
-      await assert.rejects(waiting, { name: 'AbortError' })
-      await peer.receiveTexts('next')
-      assert.equal(await peer.conn.read(), 'next')
-    }
-  })
 })
 
 describe('checkStreamOptions', () => {

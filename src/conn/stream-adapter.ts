@@ -52,7 +52,6 @@ export function checkSignal(signal: unknown): void {
 export class StreamAdapter {
   readonly #conn: Conn
   readonly #type: MessageType | undefined
-  readonly #given = new AbortController()
   readonly #bytes: MessageBytes | undefined
   readonly #messages: AsyncIterator<Message, undefined>
   /** The beginning of a character whose end is to come with the next write. */
@@ -64,7 +63,7 @@ export class StreamAdapter {
     this.#conn = conn
     this.#type = objectMode ? undefined : type
     this.#bytes = objectMode ? undefined : new MessageBytes(conn, { type })
-    this.#messages = conn.messages({ signal: this.#given.signal })[Symbol.asyncIterator]()
+    this.#messages = conn.messages()[Symbol.asyncIterator]()
   }
 
   /**
@@ -111,12 +110,6 @@ export class StreamAdapter {
     const info = await this.#conn.close()
     // Without the peer's Close frame nobody knows what it has got.
     if (info.received === undefined || !endsQuietly(info)) throw await this.ended()
-  }
-
-  /** Reads no more. */
-  cancel(): void {
-    this.#given.abort()
-    this.#bytes?.cancel()
   }
 
   /**

@@ -331,19 +331,23 @@ describe('the end of a Duplex', () => {
     }
   })
 
-  it('by the peer, otherwise: the CloseError behind all that came', async () => {
+  it('by the peer, otherwise: the CloseError behind all that came, whenever it is read', async () => {
     await using ends = await pair()
     const stream = toDuplex(ends.client)
-    ends.server.send(Buffer.from('last words'))
+    for (let i = 0; i < 10; i++) ends.server.send(Buffer.of(i))
     void ends.server.close(4001, 'no')
-    const chunks: string[] = []
+    await ends.client.closed
+    const got: number[] = []
     const error = await failure(
       (async () => {
-        for await (const chunk of stream) chunks.push(String(chunk))
+        for await (const chunk of stream) {
+          got.push(...(chunk as Buffer))
+          await turn()
+        }
       })(),
     )
     assert.ok(closedWith(4001)(error))
-    assert.deepEqual(chunks, ['last words'])
+    assert.deepEqual(got, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   })
 
   it('by the network: told to one who only writes, and has nothing to write', async () => {
@@ -435,11 +439,16 @@ describe('the end of a Duplex', () => {
     }
   })
 
-  it('by leaving a loop over it', async () => {
-    await using ends = await pair()
-    ends.server.send(Buffer.of(1))
-    for await (const _ of toDuplex(ends.client)) break
-    assert.equal((await ends.server.closed).code, 1000)
+  it('by leaving a loop over it, also in the middle of a message', async () => {
+    for (const objectMode of [false, true]) {
+      await using ends = await pair()
+      ends.server.send(Buffer.alloc(MiB))
+      const long = ends.server.writeStream()
+      for (let i = 0; i < 20; i++) void long.write(Buffer.alloc(100 * KiB))
+      for await (const _ of toDuplex(ends.client, { objectMode })) break
+      assert.equal((await ends.server.closed).code, 1000)
+      assert.equal((await ends.client.closed).wasClean, true)
+    }
   })
 
   it('by its signal: the reason, and 1011', async () => {

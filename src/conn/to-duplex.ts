@@ -106,7 +106,6 @@ class ConnDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
-    this.#adapter.cancel()
     // So Node leaves a loop over a stream.
     const left = error?.name === 'AbortError' && error.cause === undefined
     this.#adapter.close(left ? null : error, this.writableLength === 0)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { ReadableStream, TextDecoderStream, TransformStream, WritableStream } from 'node:stream/web'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
@@ -182,6 +183,7 @@ describe('backpressure of Web streams', () => {
   it('takes nothing from the connection before it is asked', async () => {
     await using ends = await pair()
     const { readable } = toWebStreams(ends.server)
+    await turn()
     ends.client.send('for another reader')
     assert.equal(await ends.server.read(), 'for another reader')
     ends.client.send(Buffer.from('for this one'))
@@ -332,6 +334,16 @@ describe('the end of Web streams', () => {
       assert.deepEqual(await Promise.all(results), [reason, reason])
       assert.equal((await ends.server.closed).code, 1011)
     }
+  })
+
+  it('leaves no listener on the signal', async () => {
+    await using ends = await pair()
+    const { signal } = new AbortController()
+    toWebStreams(ends.client, { signal })
+    assert.equal(getEventListeners(signal, 'abort').length, 1)
+    await ends.client.close()
+    await turn()
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
   it('fails when the peer does not answer the Close frame', async () => {

@@ -9,9 +9,7 @@ export interface WebStreams<
   Read extends Data = Uint8Array,
   Written extends Sendable = string | Uint8Array | ArrayBuffer,
 > {
-  /** What the peer sends. */
   readonly readable: ReadableStream<Read>
-  /** What is written is sent to the peer. */
   readonly writable: WritableStream<Written>
 }
 
@@ -77,10 +75,7 @@ export function toWebStreams(conn: Conn, options: StreamOptions = {}): WebStream
         if (chunk === undefined) controller.close()
         else controller.enqueue(chunk)
       },
-      cancel(reason) {
-        adapter.cancel()
-        adapter.close(reason, true)
-      },
+      cancel: (reason) => adapter.close(reason, true),
     },
     { highWaterMark: 0 },
   )
@@ -98,7 +93,6 @@ export function toWebStreams(conn: Conn, options: StreamOptions = {}): WebStream
   if (signal !== undefined) {
     const onAbort = (): void => {
       for (const fail of failures) fail(signal.reason)
-      adapter.cancel()
       adapter.close(signal.reason, false)
     }
     if (signal.aborted) onAbort()
