@@ -119,10 +119,14 @@ describe('a StreamAdapter', () => {
   })
 
   it('tells of what there was no room for behind our Close frame', async () => {
-    for (const missing of [0, 1]) {
+    for (const [missing, finish] of [
+      [0, true],
+      [1, true],
+      [1, false],
+    ] as const) {
       const peer = new TestLink({ limits: { maxQueuedMessages: 4 } })
       const adapter = new StreamAdapter(peer.conn, {})
-      const finished = adapter.finish()
+      const finished = finish ? adapter.finish() : peer.conn.close()
       await turn()
       await peer.receive(...Array.from({ length: 4 + missing }, () => ({ opcode: 2, payload: 'x' })))
       await peer.receive({ opcode: 8, payload: Buffer.of(3, 232) })

@@ -56,11 +56,12 @@ export class StreamAdapter {
   readonly #messages: AsyncIterator<Message, undefined>
   /** The beginning of a character whose end is to come with the next write. */
   #half: Uint8Array | undefined
-  /** Messages dropped when we began to close. */
-  #dropped: number | undefined
+  /** Messages that had been dropped before our closing could drop any. */
+  #dropped: number
 
   constructor(conn: Conn, { type = 'binary', objectMode = false }: StreamOptions) {
     this.#conn = conn
+    this.#dropped = conn.stats.messagesDropped
     this.#type = objectMode ? undefined : type
     this.#bytes = objectMode ? undefined : new MessageBytes(conn, { type })
     this.#messages = conn.messages()[Symbol.asyncIterator]()
@@ -69,14 +70,12 @@ export class StreamAdapter {
   /**
    * The next message or bytes; `undefined` when the connection has ended in order. To be called one at a time.
    *
-   * @throws CloseError when it has ended otherwise, also when it had no room for something that came after our `finish`
+   * @throws CloseError when it has ended otherwise, also when it had no room for something that came after we closed it
    * @throws ProtocolError `ERR_WS_MESSAGE_TYPE` when a message is not of the one type
    */
   async read(): Promise<Data | undefined> {
     const data = await (this.#bytes?.read() ?? this.#nextMessage())
-    // Behind our Close frame nothing holds the peer back: what came while there was no room is missing.
-    if (data === undefined && this.#dropped !== undefined && this.#conn.stats.messagesDropped > this.#dropped)
-      throw await this.ended()
+    if (data === undefined && (await this.#isIncomplete())) throw await this.ended()
     return data
   }
 
@@ -126,6 +125,12 @@ export class StreamAdapter {
   async ended(): Promise<unknown> {
     await this.#conn.closed
     return this.#conn.drained().catch((error: unknown) => error)
+  }
+
+  /** Behind our Close frame nothing holds the peer back: what comes while there is no room is dropped. */
+  async #isIncomplete(): Promise<boolean> {
+    const { by, stats } = await this.#conn.closed
+    return by === 'local' && stats.messagesDropped > this.#dropped
   }
 
   async #nextMessage(): Promise<Data | undefined> {
