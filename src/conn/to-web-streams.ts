@@ -9,7 +9,9 @@ export interface WebStreams<
   Read extends Data = Uint8Array,
   Written extends Sendable = string | Uint8Array | ArrayBuffer,
 > {
+  /** What the peer sends. */
   readonly readable: ReadableStream<Read>
+  /** What is written is sent to the peer. */
   readonly writable: WritableStream<Written>
 }
 
