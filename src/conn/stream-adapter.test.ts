@@ -138,6 +138,16 @@ describe('a StreamAdapter', () => {
     }
   })
 
+  it('tells of a peer that has not answered our Close frame', async () => {
+    for (const objectMode of [false, true]) {
+      const peer = new TestLink()
+      const adapter = new StreamAdapter(peer.conn, { objectMode })
+      const reading = adapter.read()
+      peer.conn.terminate()
+      await assert.rejects(reading, CloseError)
+    }
+  })
+
   it('closes with the code that fits', async () => {
     const cases: [unknown, boolean, string][] = [
       [undefined, true, '1000 ""'],

@@ -70,7 +70,7 @@ export class StreamAdapter {
   /**
    * The next message or bytes; `undefined` when the connection has ended in order. To be called one at a time.
    *
-   * @throws CloseError when it has ended otherwise, also when it had no room for something that came after we closed it
+   * @throws CloseError when it has ended otherwise, also when we have closed it before the peer had said all
    * @throws ProtocolError `ERR_WS_MESSAGE_TYPE` when a message is not of the one type
    */
   async read(): Promise<Data | undefined> {
@@ -89,7 +89,7 @@ export class StreamAdapter {
     // Others may send, too: beyond this the slow policy would have this message, or the connection, dropped.
     if (this.#conn.bufferedAmount > this.#conn.maxSendBuffer)
       return this.#conn.drained().then(() => this.write(data))
-    const whole = this.#type === undefined ? data : this.#wholeCharacters(data)
+    const whole = this.#ownBytes(data)
     if (whole === undefined || this.#conn.send(whole, this.#type)) return undefined
     return this.#conn.drained()
   }
@@ -127,10 +127,13 @@ export class StreamAdapter {
     return this.#conn.drained().catch((error: unknown) => error)
   }
 
-  /** Behind our Close frame nothing holds the peer back: what comes while there is no room is dropped. */
+  /**
+   * Whether we have closed before the peer had said all: it has not answered, or something came that there was no room
+   * for, as behind our Close frame nothing holds it back.
+   */
   async #isIncomplete(): Promise<boolean> {
-    const { by, stats } = await this.#conn.closed
-    return by === 'local' && stats.messagesDropped > this.#dropped
+    const { by, received, stats } = await this.#conn.closed
+    return by === 'local' && (received === undefined || stats.messagesDropped > this.#dropped)
   }
 
   async #nextMessage(): Promise<Data | undefined> {
@@ -138,8 +141,8 @@ export class StreamAdapter {
     return value?.data
   }
 
-  /** What can be sent as one message: a stream may be cut anywhere, a text only between two characters. */
-  #wholeCharacters(data: Sendable): Sendable | undefined {
+  /** What can be sent now and kept: a stream may be cut anywhere, but a text message only between two characters. */
+  #ownBytes(data: Sendable): Sendable | undefined {
     const half = this.#half
     let bytes = typeof data === 'string' && half !== undefined ? Buffer.from(data, 'utf8') : toBytes(data)
     if (bytes === undefined) return data
@@ -171,6 +174,7 @@ function closeFrame(error: unknown, complete: boolean): CloseFrame {
   return encodeCloseReason(closeCode as number, typeof text === 'string' ? text : '').frame
 }
 
+/** For what is wrong with the options of streams. */
 export function invalidOption(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)
 }

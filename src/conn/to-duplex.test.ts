@@ -129,18 +129,18 @@ describe('toDuplex, in bytes', () => {
   })
 
   it('does not keep what was written: the buffer can be used again', async () => {
-    await using ends = await pair()
-    // A server sends what is long from where it lies.
-    const stream = toDuplex(ends.server)
-    const buffer = Buffer.alloc(60 * KiB)
-    const reading = ends.client.readStream().then((message) => message.bytes())
-    for (let i = 1; i <= 20; i++) {
-      buffer.fill(i)
-      await new Promise((resolve) => stream.write(buffer, resolve))
+    for (const objectMode of [false, true]) {
+      await using ends = await pair()
+      // A server sends what is long from where it lies.
+      const stream = toDuplex(ends.server, { objectMode })
+      const buffer = Buffer.alloc(60 * KiB)
+      for (let i = 1; i <= 20; i++) {
+        buffer.fill(i)
+        await new Promise((resolve) => stream.write(buffer, resolve))
+      }
+      for (let i = 1; i <= 20; i++)
+        assert.ok(((await ends.client.read()) as Uint8Array).every((byte) => byte === i))
     }
-    assert.ok((await reading).every((byte) => byte === 1))
-    for (let i = 2; i <= 20; i++)
-      assert.ok(((await ends.client.read()) as Uint8Array).every((byte) => byte === i))
   })
 })
 
@@ -452,17 +452,18 @@ describe('the end of a Duplex', () => {
   })
 
   it('by its signal: the reason, and 1011', async () => {
-    await using ends = await pair()
-    const controller = new AbortController()
-    const stream = toDuplex(ends.client, { signal: controller.signal })
-    const reading = failure(all(stream))
-    const reason = new Error('enough')
-    controller.abort(reason)
-    assert.equal(await reading, reason)
-    assert.equal((await ends.server.closed).code, 1011)
-    const late = toDuplex(ends.client, { signal: controller.signal })
-    assert.equal(late.destroyed, true)
-    assert.equal(late.errored, reason)
+    for (const reason of [new Error('enough'), undefined]) {
+      await using ends = await pair()
+      const controller = new AbortController()
+      const stream = toDuplex(ends.client, { signal: controller.signal })
+      const reading = failure(all(stream))
+      controller.abort(reason)
+      assert.equal(await reading, controller.signal.reason)
+      assert.equal((await ends.server.closed).code, 1011)
+      const late = toDuplex(ends.client, { signal: controller.signal })
+      assert.equal(late.destroyed, true)
+      assert.equal(late.errored, controller.signal.reason)
+    }
   })
 
   it('fails when the peer does not answer the Close frame: then nobody knows what it has got', async () => {

@@ -107,7 +107,7 @@ class ConnDuplex extends Duplex {
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     // So Node leaves a loop over a stream.
-    const left = error?.name === 'AbortError' && error.cause === undefined
+    const left = (error as NodeJS.ErrnoException | null)?.code === 'ABORT_ERR' && error?.cause === undefined
     this.#adapter.close(left ? null : error, this.writableLength === 0)
     callback(error)
   }

@@ -23,8 +23,8 @@ export interface WebStreams<
  *   any size up to `maxStreamSize`. `type: 'text'` does the same with text; a character that is cut between two writes
  *   goes with the second. With `objectMode`, strings are text messages and bytes binary ones.
  * - `close()` of `writable` closes the connection with 1000 once all is sent, and resolves when the peer has answered.
- * - `readable` closes when the connection ends in order (1000, 1001, no code, or our own closing), else it fails with the
- *   `CloseError`. `writable` fails with it either way.
+ * - `readable` closes when the connection ends in order (1000, 1001, no code, or our own closing, answered by the peer),
+ *   else it fails with the `CloseError`. `writable` fails with it either way.
  * - `cancel()` of `readable` closes the connection with 1000, `abort()` of `writable` with 1011, as what was to follow is
  *   missing. With a reason, both close with the reason's `closeCode`, or with 1011 if it has none.
  *
