@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { getEventListeners } from 'node:events'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { after, describe, it } from 'node:test'
@@ -268,6 +269,32 @@ describe('streams', () => {
     let size = 0
     for await (const chunk of stream) size += chunk.length
     assert.equal(size, 64 * MiB)
+  })
+})
+
+describe('closing with a signal', () => {
+  it('drops the connection once that is aborted, and leaves no listener', async () => {
+    const peer = new TestLink()
+    const controller = new AbortController()
+    const closed = peer.conn.close(4000, 'bye', { signal: controller.signal })
+    await turn()
+    assert.equal(await isPending(closed), true)
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 1)
+    controller.abort()
+    const { code, by, wasClean } = await closed
+    assert.deepEqual([code, by, wasClean], [4000, 'local', false])
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  })
+
+  it('that is aborted already drops it at once; one that never is changes nothing', async () => {
+    const dropped = new TestLink()
+    await dropped.conn.close(4000, '', { signal: AbortSignal.abort() })
+    assert.deepEqual([dropped.stream.destroyed, dropped.sent()], [true, []])
+    await using pair = await connectedPair()
+    const { signal } = new AbortController()
+    assert.equal((await pair.client.close(4000, '', { signal })).wasClean, true)
+    assert.equal((await pair.client.close(4000, '', { signal })).wasClean, true)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 })
 
