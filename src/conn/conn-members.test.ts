@@ -212,6 +212,20 @@ describe('streams', () => {
     }
   })
 
+  it('leave the next message to others when a loop is left, whatever was read of the last one', async () => {
+    for (const chunks of [0, 1, 2]) {
+      await using pair = await connectedPair()
+      pair.client.send('x'.repeat(100_000))
+      pair.client.send('next')
+      for await (const message of pair.server.streams()) {
+        const iterator = message[Symbol.asyncIterator]()
+        for (let count = 0; count < chunks; count++) await iterator.next()
+        break
+      }
+      assert.equal(await pair.server.read(), 'next')
+    }
+  })
+
   it('are waited for with a signal, in a loop too', async () => {
     await using pair = await connectedPair()
     const controller = new AbortController()

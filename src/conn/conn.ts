@@ -398,8 +398,8 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   }
 
   /**
-   * The messages, each to be read while it comes. What the loop's body leaves of one is dropped. Ends as iterating the
-   * connection does.
+   * The messages, each to be read while it comes. What the loop's body leaves of one is dropped, also when it leaves
+   * the loop: to keep a message, take it by {@link readStream}. Ends as iterating the connection does.
    *
    * @example
    * ```ts
@@ -419,10 +419,15 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
         last?.cancel()
         return this.#link.inbox.takeStream(options.signal)
       }
-      return messageIterator(this.#link, take, (stream) => {
+      const messages = messageIterator(this.#link, take, (stream) => {
         last = stream
         return stream
       })
+      const leave = async (): Promise<IteratorReturnResult<undefined>> => {
+        last?.cancel()
+        return { done: true, value: undefined }
+      }
+      return { ...messages, return: leave }
     }
     return { [Symbol.asyncIterator]: iterate }
   }

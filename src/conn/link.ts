@@ -221,6 +221,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     // A peer that pings and does not read could make pongs pile up.
     if (this.sender.bufferedAmount > this.limits.maxSendBuffer) return false
     const sent = type === 'ping' ? this.#protocol.sendPing(payload) : this.#protocol.sendPong(payload)
+    if (type === 'ping' && sent) this.#roundTrips?.foreign(payload)
     this.flushLater()
     return sent
   }

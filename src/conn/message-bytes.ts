@@ -2,6 +2,7 @@ import { ProtocolError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import type { Conn } from './conn.ts'
+import { endsQuietly } from './message-iterator.ts'
 import type { MessageStream } from './message-stream.ts'
 
 /** Which messages make the bytes. */
@@ -16,12 +17,14 @@ export interface MessageBytesOptions {
 export class MessageBytes {
   readonly #type: MessageType | undefined
   readonly #terminator: Uint8Array | undefined
+  readonly #conn: Conn
   readonly #given = new AbortController()
   readonly #messages: AsyncIterator<MessageStream, undefined>
   #message: MessageStream | undefined
   #chunks: AsyncIterator<Uint8Array, undefined> | undefined
 
   constructor(conn: Conn, { type, terminator }: MessageBytesOptions = {}) {
+    this.#conn = conn
     this.#type = type
     this.#terminator = terminator
     this.#messages = conn.streams({ signal: this.#given.signal })[Symbol.asyncIterator]()
@@ -53,7 +56,11 @@ export class MessageBytes {
 
   async #next(): Promise<AsyncIterator<Uint8Array, undefined> | undefined> {
     const { value } = await this.#messages.next()
-    if (value === undefined) return undefined
+    if (value === undefined) {
+      // A loop over a connection of `reconnect` ends quietly whatever happened: bytes that are missing need telling.
+      if (endsQuietly(await this.#conn.closed)) return undefined
+      throw await endError(this.#conn)
+    }
     this.#message = value
     // It may have come just before we were told.
     if (this.#given.signal.aborted) value.cancel()
@@ -62,4 +69,10 @@ export class MessageBytes {
     const message = `${value.type} message where only ${this.#type} is taken`
     throw new ProtocolError('ERR_WS_MESSAGE_TYPE', CloseCode.UnsupportedData, message)
   }
+}
+
+/** The connection's own error, once it has ended. */
+export async function endError(conn: Conn): Promise<unknown> {
+  await conn.closed
+  return conn.drained().catch((error: unknown) => error)
 }

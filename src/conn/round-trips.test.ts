@@ -43,6 +43,30 @@ describe('RoundTrips', () => {
     assert.equal(trips.last, 5)
   })
 
+  it('takes the pong of a ping of the application as the answer to those before it', () => {
+    const { clock, trips, ping } = setUp()
+    trips.foreign(Buffer.from('nobody waits'))
+    const payload = Buffer.from('mine')
+    const first = ping()
+    clock.advance(3)
+    trips.foreign(payload)
+    payload.fill(0)
+    const second = ping()
+    clock.advance(4)
+    assert.equal(trips.onPong(Buffer.from('nobody waits')), undefined)
+    assert.equal(trips.onPong(Buffer.from('mine')), 1)
+    assert.deepEqual([first.results, second.results, trips.last], [[7], [], 4])
+  })
+
+  it('remembers a bounded number of pings, and those that somebody waits for first of all', () => {
+    const { trips, ping } = setUp()
+    const first = ping()
+    for (let index = 0; index < 1000; index++) trips.foreign(Buffer.from(String(index)))
+    assert.equal(trips.onPong(Buffer.from('900')), undefined)
+    trips.onPong(Buffer.from('990'))
+    assert.equal(first.results.length, 1)
+  })
+
   it('ignores pongs that answer nothing: again, unasked, of another length, out of order', () => {
     const { trips, ping } = setUp()
     const first = ping()

@@ -3,6 +3,7 @@ import { silent } from './silent.ts'
 /** A ping that has not been answered. */
 interface Outstanding {
   readonly number: number
+  readonly payload: Uint8Array
   readonly sentAt: number
   readonly settle: ((result: number | Error) => void) | undefined
 }
@@ -50,15 +51,27 @@ export class RoundTrips {
   /** The payload of the next ping. */
   next(settle?: (result: number | Error) => void): Uint8Array {
     this.#number = (this.#number + 1) >>> 0
+    const payload = Buffer.allocUnsafe(4)
+    payload.writeUInt32BE(this.#number)
+    this.#remember(payload, settle)
+    return payload
+  }
+
+  /**
+   * The application sent a ping of its own. A peer that has several to answer may answer only this one, and by that
+   * those before it.
+   */
+  foreign(payload: Uint8Array): void {
+    if (this.#outstanding.length > 0) this.#remember(Buffer.from(payload), undefined)
+  }
+
+  #remember(payload: Uint8Array, settle: Outstanding['settle']): void {
     // One pong answers all pings before it, so the oldest are the ones to forget; those somebody waits for stay.
     if (this.#outstanding.length >= MAX_OUTSTANDING) {
       const silent = this.#outstanding.findIndex((ping) => ping.settle === undefined)
       if (silent >= 0) this.#outstanding.splice(silent, 1)
     }
-    this.#outstanding.push({ number: this.#number, sentAt: this.#clock.now(), settle })
-    const payload = Buffer.allocUnsafe(4)
-    payload.writeUInt32BE(this.#number)
-    return payload
+    this.#outstanding.push({ number: this.#number, payload, sentAt: this.#clock.now(), settle })
   }
 
   /**
@@ -66,14 +79,13 @@ export class RoundTrips {
    * that it answers.
    */
   onPong(payload: Buffer): number | undefined {
-    if (payload.length !== 4) return undefined
-    const number = payload.readUInt32BE(0)
-    const index = this.#outstanding.findIndex((ping) => ping.number === number)
+    const index = this.#outstanding.findIndex((ping) => payload.equals(ping.payload))
     if (index < 0) return undefined
     const answered = this.#outstanding.splice(0, index + 1)
     const now = this.#clock.now()
-    this.last = now - (answered[index] as Outstanding).sentAt
-    for (const { settle, sentAt } of answered) settle?.(now - sentAt)
+    const { number, sentAt } = answered[index] as Outstanding
+    this.last = now - sentAt
+    for (const ping of answered) ping.settle?.(now - ping.sentAt)
     return number
   }
 

@@ -6,7 +6,7 @@ import type { Sendable } from '../session/session.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import { unfinishedTail } from '../wire/utf8.ts'
 import type { Conn } from './conn.ts'
-import { MessageBytes } from './message-bytes.ts'
+import { endError, MessageBytes } from './message-bytes.ts'
 import { endsQuietly } from './message-iterator.ts'
 import { checkNames } from './options.ts'
 
@@ -122,17 +122,19 @@ export class StreamAdapter {
   }
 
   /** The connection's own error, once it has ended. */
-  async ended(): Promise<unknown> {
-    await this.#conn.closed
-    return this.#conn.drained().catch((error: unknown) => error)
+  ended(): Promise<unknown> {
+    return endError(this.#conn)
   }
 
   /**
-   * Whether we have closed before the peer had said all: it has not answered, or something came that there was no room
-   * for, as behind our Close frame nothing holds it back.
+   * Whether something went wrong, or we have closed before the peer had said all: it has not answered, or something
+   * came that there was no room for, as behind our Close frame nothing holds it back.
    */
   async #isIncomplete(): Promise<boolean> {
-    const { by, received, stats } = await this.#conn.closed
+    const info = await this.#conn.closed
+    const { by, received, stats } = info
+    // A loop over a connection of `reconnect` ends quietly whatever happened.
+    if (!endsQuietly(info)) return true
     return by === 'local' && (received === undefined || stats.messagesDropped > this.#dropped)
   }
 
