@@ -70,6 +70,7 @@ export {
   UsageError,
   WebSocketError,
 } from './session/errors.ts'
+export type { HandshakeRequest, HandshakeResponse } from './session/handshake-request.ts'
 export type { Data, Message, MessageType } from './session/message.ts'
 export { Prepared, prepare } from './session/prepared.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './session/schema.ts'

@@ -81,6 +81,8 @@ const entries: Readonly<
       'ExtensionOptions',
       'ExtensionParams',
       'Handler',
+      'HandshakeRequest',
+      'HandshakeResponse',
       'JoinOptions',
       'JsonOptions',
       'Limits',

@@ -5,6 +5,7 @@ import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
 import type { ClientAcceptance } from '../protocol/client-handshake.ts'
 import type { CloseInfo } from '../session/close-info.ts'
+import { keepResponse } from '../session/handshake-request.ts'
 import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './dial-options.ts'
 import { checkUrl } from './dial-target.ts'
 import { handshake } from './handshake.ts'
@@ -97,18 +98,25 @@ function open(
     slow,
     extensions,
     head,
-    async onListenerError(error) {
-      observer.failed(conn, error)
-      try {
-        await onError(error, conn)
-      } catch (second) {
-        console.error('silverback: onError failed:', second)
-      }
+    owner: {
+      async onListenerError(error) {
+        observer.failed(conn, error)
+        try {
+          await onError(error, conn)
+        } catch (second) {
+          console.error('silverback: onError failed:', second)
+        }
+      },
+      onClosed: () => observer.closed(conn, link.closeInfo as CloseInfo),
     },
-    onClosed: () => observer.closed(conn, link.closeInfo as CloseInfo),
   })
   const { remoteAddress } = socket as Partial<Socket>
-  const conn = new Conn(link, { response, subprotocol, extensions: extensionsHeader, remoteAddress })
+  const conn = new Conn(link, {
+    response: keepResponse(response),
+    subprotocol,
+    extensions: extensionsHeader,
+    remoteAddress,
+  })
   observer.opened(conn)
   return conn
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { resolveLimits } from '../protocol/limits.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
+import type { HandshakeRequest, HandshakeResponse } from '../session/handshake-request.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { StandardSchema } from '../session/schema.ts'
 import type { Sendable, Session } from '../session/session.ts'
@@ -28,8 +28,8 @@ export interface MessagesOptions {
 
 /** What the opening handshake settled about a connection. */
 export interface ConnDetails<Subprotocol extends string = string> {
-  readonly request?: IncomingMessage | undefined
-  readonly response?: IncomingMessage | undefined
+  readonly request?: HandshakeRequest | undefined
+  readonly response?: HandshakeResponse | undefined
   readonly subprotocol: Subprotocol | ''
   readonly extensions: string
   readonly remoteAddress: string | undefined
@@ -55,10 +55,10 @@ export interface ConnDetails<Subprotocol extends string = string> {
  * ```
  */
 export class Conn<Subprotocol extends string = string> implements Session, AsyncDisposable {
-  /** The HTTP request that opened it; `undefined` on a client. */
-  readonly request: IncomingMessage | undefined
-  /** The server's answer, with status 101; `undefined` on a server. */
-  readonly response: IncomingMessage | undefined
+  /** What is kept of the HTTP request that opened it; `undefined` on a client. */
+  readonly request: HandshakeRequest | undefined
+  /** What is kept of the server's answer; `undefined` on a server. */
+  readonly response: HandshakeResponse | undefined
   /**
    * The negotiated subprotocol (RFC 6455 section 1.9); empty when there is none. Its type is that of the names that
    * `subprotocols` lists, where they are written there.

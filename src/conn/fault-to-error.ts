@@ -14,3 +14,8 @@ export function faultToError(fault: Fault): ProtocolError | LimitError {
     cause === undefined ? undefined : { cause },
   )
 }
+
+/** What was thrown, which can be anything. */
+export function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error('what was thrown is no Error', { cause: error })
+}

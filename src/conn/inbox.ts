@@ -45,6 +45,9 @@ interface Waiter {
   readonly form: Form
 }
 
+/** Stands for an empty list until there is something to list. Nothing is ever put into it. */
+const NONE: never[] = []
+
 /** What a queued message costs beside its bytes. */
 const OVERHEAD = 64
 
@@ -55,13 +58,13 @@ const OVERHEAD = 64
 export class Inbox implements StreamHandler, StreamOwner {
   readonly #flow: InboxFlow
   limits: Limits
-  #queue: Message[] = []
+  #queue: Message[] = NONE
   #bytes = 0
   #full = false
   #paused = false
   #finishing = false
   #ended = false
-  #waiters: Waiter[] = []
+  #waiters: Waiter[] = NONE
   #listener: MessageListener | undefined
   /** The listener threw: it gets no more. */
   #failed = false
@@ -107,6 +110,7 @@ export class Inbox implements StreamHandler, StreamOwner {
       return this.#call(this.#listener, data, type)
     const waiter = this.#waiters.shift()
     if (waiter !== undefined) return this.#give(waiter, { type, data })
+    if (this.#queue === NONE) this.#queue = []
     this.#queue.push({ type, data })
     this.#bytes += data.length + OVERHEAD
     const { maxQueuedMessages, maxQueuedBytes } = this.limits
@@ -227,7 +231,7 @@ export class Inbox implements StreamHandler, StreamOwner {
     this.#ended = true
     this.#stream?.close(error)
     for (const waiter of this.#waiters) waiter.resolve(undefined)
-    this.#waiters = []
+    this.#waiters = NONE
   }
 
   #call(listener: MessageListener, data: Data, type: MessageType): void {
@@ -268,6 +272,7 @@ export class Inbox implements StreamHandler, StreamOwner {
 
   #wait(form: Form, signal: AbortSignal | undefined): Promise<Message | MessageStream | undefined> {
     return new Promise((resolve, reject) => {
+      if (this.#waiters === NONE) this.#waiters = []
       if (signal === undefined) {
         this.#waiters.push({ resolve, form })
         return

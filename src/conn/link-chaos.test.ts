@@ -51,8 +51,10 @@ class End {
       slow: 'close',
       extensions: [],
       head: Buffer.alloc(0),
-      onListenerError: (error) => assert.fail(String(error)),
-      onClosed: () => this.ends++,
+      owner: {
+        onListenerError: (error) => assert.fail(String(error)),
+        onClosed: () => this.ends++,
+      },
       wheel: new TimerWheel(clock),
     })
     this.conn = new Conn(link, { subprotocol: '', extensions: '', remoteAddress: undefined })

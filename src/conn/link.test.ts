@@ -418,8 +418,7 @@ describe('the slabs of a socket', () => {
       slow: 'skip',
       extensions: [],
       head: Buffer.alloc(0),
-      onListenerError: () => {},
-      onClosed: () => {},
+      owner: { onListenerError: () => {}, onClosed: () => {} },
       wheel: new TimerWheel(),
     })
     return { socket, link }

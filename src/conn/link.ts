@@ -1,7 +1,6 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import type { Extension } from '../protocol/extension.ts'
 import type { Fault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { heapSlabs } from '../protocol/output.ts'
@@ -14,34 +13,25 @@ import { CloseCode } from '../wire/close-code.ts'
 import { CloseDeadline } from './close-deadline.ts'
 import { answerClose, type ControlHandlers, tellControl } from './control.ts'
 import { describeEnd } from './describe-end.ts'
-import { faultToError } from './fault-to-error.ts'
+import { asError, faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Inbox, type InboxFlow } from './inbox.ts'
+import type { LinkOptions, LinkOwner } from './link-options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
 import type { OutgoingMessage } from './send-queue.ts'
-import { Sender, type SenderOwner, type SlowPolicy } from './sender.ts'
+import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
-/** What a {@link Link} is made of. */
-export interface LinkOptions {
-  readonly socket: Duplex
-  readonly role: 'server' | 'client'
-  readonly limits: Limits
-  readonly slow: SlowPolicy
-  readonly extensions: readonly Extension[]
-  /** Bytes that came behind the handshake. */
-  readonly head: Buffer
-  /** The user's listener threw; the connection is being closed with 1011. */
-  readonly onListenerError: (error: unknown) => void
-  readonly onClosed: () => void
-  readonly wheel?: TimerWheel
-}
+/** Where a stream has its link. */
+const LINK = Symbol('silverback.link')
+
+type LinkedStream = Duplex & { [LINK]: Link }
 
 /** Above this many waiting bytes only the latest ping is answered. */
 const PONG_MARK = 16 * 1024
@@ -56,6 +46,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   limits: Limits
   /** Iterating ends quietly, however the connection ended: somebody else judges that. */
   quietEnd = false
+  /** How it ended, once it has. */
+  closeInfo: CloseInfo | undefined = undefined
   /** What the application does about control frames. */
   control: ControlHandlers | undefined = undefined
 
@@ -63,11 +55,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDue = 0
 
-  readonly #role: 'server' | 'client'
   readonly #protocol: Protocol
   readonly #wheel: TimerWheel
-  readonly #onListenerError: (error: unknown) => void
-  readonly #onClosed: () => void
+  readonly #owner: LinkOwner
   readonly #outbox: Outbox
   readonly #heartbeat: Heartbeat
   readonly sender: Sender
@@ -98,7 +88,6 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #pingEnd = Number.NEGATIVE_INFINITY
   #pingNumber = 1
   #error: Error | undefined
-  #closeInfo: CloseInfo | undefined
   #closeError: CloseError | undefined
   #closed: Promise<CloseInfo> | undefined
   #resolveClosed: ((info: CloseInfo) => void) | undefined
@@ -111,12 +100,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   constructor(options: LinkOptions) {
     const { socket, role, limits, slow, extensions, wheel = processWheel } = options
     this.socket = socket
-    this.#role = role
     this.limits = limits
     this.#wheel = wheel
     this.#heartbeat = new Heartbeat(limits, wheel.time)
-    this.#onListenerError = options.onListenerError
-    this.#onClosed = options.onClosed
+    this.#owner = options.owner
     // A plain socket hands the bytes to the kernel; other streams may still hold them when a write is done.
     const recycles = socket instanceof Socket && !(socket instanceof TLSSocket)
     this.inbox = new Inbox(this, limits)
@@ -136,7 +123,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   get state(): 'open' | 'closing' | 'closed' {
-    if (this.#closeInfo !== undefined) return 'closed'
+    if (this.closeInfo !== undefined) return 'closed'
     const open = this.#protocol.closing === 'open' && !this.sender.closing && !this.#terminated
     return open ? 'open' : 'closing'
   }
@@ -155,22 +142,18 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   get closed(): Promise<CloseInfo> {
     this.#closed ??=
-      this.#closeInfo === undefined
+      this.closeInfo === undefined
         ? new Promise((resolve) => {
             this.#resolveClosed = resolve
           })
-        : Promise.resolve(this.#closeInfo)
+        : Promise.resolve(this.closeInfo)
     return this.#closed
   }
 
   /** How it ended; one and the same error for all who ask. Only once closed. */
   get closeError(): CloseError {
-    this.#closeError ??= new CloseError(this.#closeInfo as CloseInfo)
+    this.#closeError ??= new CloseError(this.closeInfo as CloseInfo)
     return this.#closeError
-  }
-
-  get closeInfo(): CloseInfo | undefined {
-    return this.#closeInfo
   }
 
   // --- sending
@@ -239,7 +222,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   terminate(): void {
-    if (this.#closeInfo !== undefined) return
+    if (this.closeInfo !== undefined) return
     this.#terminated = true
     this.#protocol.suspend()
     this.socket.destroy()
@@ -266,7 +249,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   onWritable(): void {
-    if (this.#closeInfo !== undefined) return
+    if (this.closeInfo !== undefined) return
     const now = this.#wheel.time
     // The kernel had no room, and now it has: the peer reads, so it lives. What the kernel takes at once tells nothing.
     if (now - this.#wroteAt > 2 * TICK) this.#alive()
@@ -315,7 +298,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       return answerClose(this.control, frame)
     } catch (error) {
       this.#error ??= asError(error)
-      this.#onListenerError(error)
+      this.#owner.onListenerError(error)
       return { code: CloseCode.InternalError, reason: 'internal error' }
     }
   }
@@ -386,7 +369,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     // One that failed is not called again.
     this.control = undefined
     this.close(CloseCode.InternalError, 'internal error', asError(error))
-    this.#onListenerError(error)
+    this.#owner.onListenerError(error)
   }
 
   // --- time
@@ -434,17 +417,30 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   // --- the stream
 
+  // One function for all streams, that finds its link by the stream: closures would cost memory for each connection.
+
+  static #onData(this: LinkedStream, chunk: Buffer): void {
+    this[LINK].#streamData(chunk)
+  }
+  static #onEnd(this: LinkedStream): void {
+    this[LINK].#streamEnded()
+  }
+  static #onError(this: LinkedStream, error: Error): void {
+    this[LINK].#streamFailed(error)
+  }
+  static #onClose(this: LinkedStream): void {
+    this[LINK].#streamClosed()
+  }
+
   #attach(head: Buffer): void {
-    const { socket } = this
+    const socket = this.socket as LinkedStream
+    socket[LINK] = this
     // Else the stream would end with the peer's half, and what waits here with it. We end our half ourselves.
     socket.allowHalfOpen = true
-    socket.on('data', (chunk: Buffer) => this.#streamData(chunk))
-    socket.on('end', () => this.#streamEnded())
-    socket.on('error', (error: Error) => {
-      // Once both Close frames are exchanged, how the peer hangs up is its own affair.
-      if (this.#protocol.closing !== 'done' || !this.#closeLeft) this.#error ??= error
-    })
-    socket.on('close', () => this.#streamClosed())
+    socket.on('data', Link.#onData)
+    socket.on('end', Link.#onEnd)
+    socket.on('error', Link.#onError)
+    socket.on('close', Link.#onClose)
     if (this.limits.pingInterval > 0) this.#wheel.schedule(this, this.limits.pingInterval)
     if (head.length > 0) this.#streamData(head)
     // What happened to the stream while nobody listened is not told again.
@@ -543,6 +539,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     flushSoon(this)
   }
 
+  #streamFailed(error: Error): void {
+    // Once both Close frames are exchanged, how the peer hangs up is its own affair.
+    if (this.#protocol.closing !== 'done' || !this.#closeLeft) this.#error ??= error
+  }
+
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
     if (this.#closeDeadline === undefined) {
@@ -561,13 +562,14 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     const { closing, output } = this.#protocol
     const over = closing === 'done' || closing === 'failed' || closing === 'lost'
     if (!over || output.pending > 0 || this.#ended) return
-    if (closing === 'done' && this.#role === 'client' && !this.socket.readableEnded) return
+    const isClient = this.#protocol.masks
+    if (closing === 'done' && isClient && !this.socket.readableEnded) return
     this.#ended = true
     this.socket.end()
   }
 
   #streamClosed(): void {
-    if (this.#closeInfo !== undefined) return
+    if (this.closeInfo !== undefined) return
     this.#receiveRest()
     const protocol = this.#protocol
     // A Close frame that waited, ours or the peer's, still tells who ended it.
@@ -578,12 +580,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#wheel.cancel(this)
     this.#rest = undefined
     const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
-    this.#closeInfo = describeEnd(protocol, left, this.#error, this.stats)
+    this.closeInfo = describeEnd(protocol, left, this.#error, this.stats)
     this.inbox.close(this.closeError)
     this.#outbox.end(this.closeError)
     this.#roundTrips?.end(this.closeError)
-    this.#resolveClosed?.(this.#closeInfo)
-    this.#onClosed()
+    this.#resolveClosed?.(this.closeInfo)
+    this.#owner.onClosed()
   }
 
   /** For what can only be told once the connection has ended, when it is ending already. */
@@ -594,8 +596,4 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       }),
     )
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('what was thrown is no Error', { cause: error })
 }

@@ -34,6 +34,8 @@ export class Outbox {
   readonly #recycles: boolean
   readonly #highMark: number
   #waiters: Waiter[] | undefined
+  /** Made for the first write: many connections have nothing to say. */
+  #whenWritten: ((error?: Error | null) => void) | undefined
   /** Bytes given to the stream. */
   written = 0
   /** Bytes that wait for their turn before they come here. */
@@ -135,21 +137,22 @@ export class Outbox {
 
   #write(bytes: Uint8Array | Uint8Array[]): void {
     const stream = this.#stream
+    this.#whenWritten ??= (error) => this.#onWritten(error)
     if (!Array.isArray(bytes)) {
       this.written += bytes.length
-      stream.write(bytes, this.#onWritten)
+      stream.write(bytes, this.#whenWritten)
       return
     }
     const last = bytes.length - 1
     stream.cork()
     for (const [i, piece] of bytes.entries()) {
       this.written += piece.length
-      stream.write(piece, i === last ? this.#onWritten : undefined)
+      stream.write(piece, i === last ? this.#whenWritten : undefined)
     }
     stream.uncork()
   }
 
-  readonly #onWritten = (error?: Error | null): void => {
+  #onWritten(error: Error | null | undefined): void {
     if (error || this.#stream.writableLength > 0) return
     this.#output.held = false
     this.#owner.onWritable()

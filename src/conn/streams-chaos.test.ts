@@ -94,8 +94,10 @@ class End {
           ? []
           : [new Deflate({ send: direction, receive: direction, threshold: 0, level: 1, memLevel: 8 })],
       head: Buffer.alloc(0),
-      onListenerError: (error) => assert.fail(String(error)),
-      onClosed: () => this.ends++,
+      owner: {
+        onListenerError: (error) => assert.fail(String(error)),
+        onClosed: () => this.ends++,
+      },
       wheel: new TimerWheel(clock),
     })
     this.conn = new Conn(link, { subprotocol: '', extensions: '', remoteAddress: undefined })

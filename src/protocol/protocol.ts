@@ -88,8 +88,9 @@ export class Protocol {
 
   readonly #handler: ProtocolHandler
   readonly #decoder: FrameDecoder
-  readonly #assembler: Assembler
-  readonly #utf8 = new Utf8Validator()
+  /** Made, like the validator, for the first message that comes in pieces. */
+  #assembler: Assembler | undefined
+  #utf8: Utf8Validator | undefined
   readonly #streams: StreamHandler | undefined
   #maxMessageSize: number
   #maxStreamSize: number
@@ -143,7 +144,6 @@ export class Protocol {
     const { maxMessageSize, maxFrameSize, maxStreamSize } = limits
     this.#maxMessageSize = maxMessageSize
     this.#maxStreamSize = streams === undefined ? 0 : maxStreamSize
-    this.#assembler = new Assembler(this.#assembledSize)
     this.#decoder = new FrameDecoder(this, {
       masked: role === 'server',
       maxFrameSize,
@@ -181,7 +181,7 @@ export class Protocol {
   setMaxMessageSize(maxMessageSize: number, maxStreamSize: number = this.#maxStreamSize): void {
     this.#maxMessageSize = maxMessageSize
     if (this.#streams !== undefined) this.#maxStreamSize = maxStreamSize
-    this.#assembler.max = this.#assembledSize
+    if (this.#assembler !== undefined) this.#assembler.max = this.#assembledSize
     const max = Math.max(maxMessageSize, this.#maxStreamSize)
     this.#decoder.setLimits(max, max)
   }
@@ -242,7 +242,7 @@ export class Protocol {
 
   /** Delivers piece by piece what has come of a message that has not come whole, and what will: held or not. */
   stream(): void {
-    if (!this.#held && this.#assembler.length === 0) return
+    if (!this.#held && (this.#assembler?.length ?? 0) === 0) return
     if (this.#beginStream() || !this.#held) return
     this.refuse()
   }
@@ -262,7 +262,7 @@ export class Protocol {
     this.#ignoring = true
     if (this.#held) this.#decoder.suspended = this.#held = false
     this.#heldMessage = undefined
-    this.#assembler.take()
+    this.#assembler?.take()
   }
 
   /** The owner has found what the peer sent to break a rule. */
@@ -452,8 +452,8 @@ export class Protocol {
     if (this.#held) this.#decoder.suspended = this.#held = false
     this.#streamed = whole === undefined
     streams.begin(this.#isText ? 'text' : 'binary', decoder)
-    const bytes = whole ?? this.#assembler.take()
-    if (bytes.length > 0) streams.piece(bytes, 0, bytes.length)
+    const bytes = whole ?? this.#assembler?.take()
+    if (bytes !== undefined && bytes.length > 0) streams.piece(bytes, 0, bytes.length)
     if (whole !== undefined) streams.end()
     return true
   }
@@ -461,7 +461,9 @@ export class Protocol {
   #assemble(chunk: Buffer, start: number, end: number, complete: boolean): void {
     const streaming = this.#streamed || (this.#streams?.wanted === true && this.#beginStream())
     const checked = this.#isText && this.#rsv === 0
+    this.#utf8 ??= new Utf8Validator()
     if (checked && !this.#utf8.push(chunk, start, end)) return this.#stop(invalidUtf8())
+    this.#assembler ??= new Assembler(this.#assembledSize)
     if (!streaming) this.#assembler.append(chunk, start, end)
     else if (end > start) this.#streams?.piece(chunk, start, end)
     if (!complete) return

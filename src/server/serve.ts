@@ -151,9 +151,13 @@ function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpS
 /** The TCP connections of a server, whoever speaks on them: HTTP itself forgets those that are not, or no longer, its own. */
 function trackSockets(server: HttpServer): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
+  // One listener for all: a closure would cost memory for each connection.
+  function onClose(this: Socket): void {
+    sockets.delete(this)
+  }
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    socket.on('close', onClose)
   })
   return sockets
 }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import type { IncomingMessage } from 'node:http'
 import { describe, it } from 'node:test'
 import { TestLink } from '../../test/support/test-link.ts'
 import { Conn } from '../conn/conn.ts'
@@ -8,7 +7,7 @@ import { ServerConn } from './server-conn.ts'
 describe('ServerConn', () => {
   it('is a Conn with a request and a context', async () => {
     const { link } = new TestLink()
-    const request = { url: '/' } as IncomingMessage
+    const request = { url: '/', headers: {} }
     const context = { user: 'ann' }
     const conn = new ServerConn<'a', typeof context>(link, {
       request,

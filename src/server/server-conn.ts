@@ -1,17 +1,20 @@
-import type { IncomingMessage } from 'node:http'
 import { Conn, type ConnDetails } from '../conn/conn.ts'
 import type { Link } from '../conn/link.ts'
+import type { HandshakeRequest } from '../session/handshake-request.ts'
 
 /** What a server knows of a connection. */
 export interface ServerConnDetails extends ConnDetails {
-  readonly request: IncomingMessage
+  readonly request: HandshakeRequest
   readonly context: unknown
 }
 
 /** A connection on the server's side. */
 export class ServerConn<Subprotocol extends string = string, Context = unknown> extends Conn<Subprotocol> {
-  /** The HTTP request that opened it. */
-  declare readonly request: IncomingMessage
+  /**
+   * What is kept of the HTTP request that opened it: target and header fields. The whole request is given to
+   * `authorize`; what else is needed of it goes into the {@link context}.
+   */
+  declare readonly request: HandshakeRequest
   /**
    * What the option `authorize` handed over, such as the user; `undefined` without that option.
    *

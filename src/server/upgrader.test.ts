@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
@@ -662,7 +663,8 @@ describe('Upgrader, on any stream', () => {
     await using setup = await serving()
     setup.server.http.setTimeout(60_000)
     await upgraded(setup.server)
-    assert.equal(setup.conns[0]?.request.socket.timeout, 0)
+    const [conn] = setup.conns as [ServerConn]
+    assert.equal((conn.socket as Socket).timeout, 0)
   })
 
   it('takes a stream that is no socket', async () => {

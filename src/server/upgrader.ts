@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Link } from '../conn/link.ts'
+import type { LinkOwner } from '../conn/link-options.ts'
 import { Observer } from '../conn/observer.ts'
 import type { Limits } from '../protocol/limits.ts'
 import {
@@ -12,6 +13,7 @@ import {
 } from '../protocol/server-handshake.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
+import { keepRequest } from '../session/handshake-request.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import {
   type Authorize,
@@ -54,10 +56,33 @@ interface Handshake {
   readonly place: Place | undefined
 }
 
-/** A connection, and what works in it. */
-interface Taken<Subprotocol extends string, Context> {
-  readonly conn: ServerConn<Subprotocol, Context>
-  readonly link: Link
+/** What an upgrader hears of its connections. */
+interface Connections<Accepted> {
+  failed(accepted: Accepted, error: unknown): void
+  ended(accepted: Accepted): void
+}
+
+/** A connection, and what is given back at its end. */
+class Accepted<Subprotocol extends string, Context> implements LinkOwner {
+  readonly #connections: Connections<Accepted<Subprotocol, Context>>
+  readonly place: Place | undefined
+  // Set before anybody is told of the connection.
+  link!: Link
+  conn!: ServerConn<Subprotocol, Context>
+  lifetime: Lifetime | undefined = undefined
+
+  constructor(connections: Connections<Accepted<Subprotocol, Context>>, place: Place | undefined) {
+    this.#connections = connections
+    this.place = place
+  }
+
+  onListenerError(error: unknown): void {
+    this.#connections.failed(this, error)
+  }
+
+  onClosed(): void {
+    this.#connections.ended(this)
+  }
 }
 
 /**
@@ -84,6 +109,10 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   /** `undefined` when connections are not counted. */
   readonly #limits: ConnectionLimits | undefined
   readonly #connections = new Set<ServerConn<Subprotocol, Context>>()
+  readonly #ends: Connections<Accepted<Subprotocol, Context>> = {
+    failed: ({ conn }, error) => void this.#report(error, conn),
+    ended: (accepted) => this.#ended(accepted),
+  }
   readonly #pending = new Set<PendingUpgrade>()
   readonly #counters = new ServerCounters()
   readonly #observer: Observer
@@ -192,7 +221,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     head: Buffer,
     unmatched: Denial | undefined,
   ): void {
-    let taken: Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>>
+    let taken: Accepted<Subprotocol, Context> | Promise<Accepted<Subprotocol, Context>>
     try {
       taken = this.#take(request, socket, head, unmatched)
     } catch {
@@ -207,7 +236,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     } else this.#run(handle, taken)
   }
 
-  #run(handle: Handler<Subprotocol, Context>, { conn, link }: Taken<Subprotocol, Context>): void {
+  #run(handle: Handler<Subprotocol, Context>, { conn, link }: Accepted<Subprotocol, Context>): void {
     const onFailed = (error: unknown): void => {
       // That the connection ended is no failure of the handler.
       if (link.state === 'closed' && error === link.closeError) return
@@ -227,7 +256,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     socket: Duplex,
     head: Buffer,
     unmatched: Denial | undefined,
-  ): Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>> {
+  ): Accepted<Subprotocol, Context> | Promise<Accepted<Subprotocol, Context>> {
     const place = this.#admit(request, socket, unmatched)
     if (place?.accepted === false) throw this.#refuse(request, socket, place)
     const decision = this.#decide(request)
@@ -285,7 +314,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     authorize: Authorize,
     handshake: Handshake,
     head: Buffer,
-  ): Taken<Subprotocol, Context> | Promise<Taken<Subprotocol, Context>> {
+  ): Accepted<Subprotocol, Context> | Promise<Accepted<Subprotocol, Context>> {
     const { request, socket, acceptance } = handshake
     const pending = new PendingUpgrade(socket, head, this.#options.handshakeTimeout)
     const details = {
@@ -308,14 +337,14 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     handshake: Handshake,
     pending: PendingUpgrade,
     answer: PromiseLike<unknown>,
-  ): Promise<Taken<Subprotocol, Context>> {
+  ): Promise<Accepted<Subprotocol, Context>> {
     this.#pending.add(pending)
     const verdict = await pending.settle(answer)
     this.#pending.delete(pending)
     return this.#conclude(handshake, pending.release(), verdict)
   }
 
-  #conclude(handshake: Handshake, head: Buffer, verdict: Verdict): Taken<Subprotocol, Context> {
+  #conclude(handshake: Handshake, head: Buffer, verdict: Verdict): Accepted<Subprotocol, Context> {
     if (!verdict.accepted) throw this.#deny(handshake, verdict)
     // While the application made up its mind.
     if (!handshake.socket.writable) throw this.#deny(handshake, endedDenial())
@@ -323,7 +352,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     return this.#open(handshake, head, verdict.context)
   }
 
-  #open(handshake: Handshake, head: Buffer, context: unknown): Taken<Subprotocol, Context> {
+  #open(handshake: Handshake, head: Buffer, context: unknown): Accepted<Subprotocol, Context> {
     const { request, socket, acceptance, place } = handshake
     const { slow, maxLifetime, lifetimeJitter } = this.#options
     let limits: Limits
@@ -341,36 +370,33 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       socket.setNoDelay(true)
     }
     socket.write(response)
-    const link = new Link({
-      socket,
-      role: 'server',
-      limits,
-      slow,
-      extensions: acceptance.extensions,
-      head,
-      onListenerError: (error) => void this.#report(error, conn),
-      onClosed: () => {
-        this.#connections.delete(conn)
-        const info = link.closeInfo as CloseInfo
-        this.#counters.end(info)
-        place?.release()
-        lifetime?.cancel()
-        this.#observer.closed(conn, info)
-      },
-    })
+    const accepted = new Accepted(this.#ends, place)
+    const { extensions } = acceptance
+    const link = new Link({ socket, role: 'server', limits, slow, extensions, head, owner: accepted })
     const conn = new ServerConn<Subprotocol, Context>(link, {
-      request,
+      request: keepRequest(request),
       context,
       subprotocol: acceptance.subprotocol,
       extensions: acceptance.extensionsHeader,
       remoteAddress: request.socket.remoteAddress,
     })
-    const lifetime =
-      maxLifetime === undefined ? undefined : new Lifetime(conn, drawLifetime(maxLifetime, lifetimeJitter))
+    accepted.link = link
+    accepted.conn = conn
+    if (maxLifetime !== undefined)
+      accepted.lifetime = new Lifetime(conn, drawLifetime(maxLifetime, lifetimeJitter))
     this.#connections.add(conn)
     this.#counters.accept()
     this.#observer.opened(conn)
-    return { conn, link }
+    return accepted
+  }
+
+  #ended({ conn, link, place, lifetime }: Accepted<Subprotocol, Context>): void {
+    this.#connections.delete(conn)
+    const info = link.closeInfo as CloseInfo
+    this.#counters.end(info)
+    place?.release()
+    lifetime?.cancel()
+    this.#observer.closed(conn, info)
   }
 
   /** Gives back what was taken for a handshake, and refuses it. */

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import type { CloseInfo } from './close-info.ts'
+import type { HandshakeRequest } from './handshake-request.ts'
 import type { Data, MessageType } from './message.ts'
 import type { Prepared } from './prepared.ts'
 
@@ -14,8 +14,8 @@ export type Sendable = string | Uint8Array | ArrayBuffer | Prepared
 export interface Session extends AsyncIterable<Data> {
   /** Unique in this process and beyond: a random UUID. */
   readonly id: string
-  /** The HTTP request that opened it; `undefined` on a client. */
-  readonly request: IncomingMessage | undefined
+  /** What is kept of the HTTP request that opened it; `undefined` on a client. */
+  readonly request: HandshakeRequest | undefined
   /** `open` until either side begins to close, `closed` once nothing is left of it. */
   readonly state: 'open' | 'closing' | 'closed'
   /** Resolves when the session has ended, and says how. Never rejects. */

@@ -13,6 +13,7 @@ import type { AnswerHeaders } from '../server/reject.ts'
 import { ServerConn } from '../server/server-conn.ts'
 import { resolveUpgraderOptions } from '../server/upgrader-options.ts'
 import { UsageError } from '../session/errors.ts'
+import { keepRequest, keepResponse } from '../session/handshake-request.ts'
 import { FakeClock } from './fake-clock.ts'
 import { inMemoryHandshake } from './in-memory-handshake.ts'
 import { type MemorySocket, type MemoryWire, memoryWire } from './memory-socket.ts'
@@ -150,12 +151,12 @@ export function pair(options: PairOptions = {}): Pair {
   const { request, response } = agreed
   const clientEnd: Conn = new Conn(
     link('client', wire.client, clientSide, () => clientEnd, agreed.client.extensions, clock),
-    { response, ...details(wire.client, agreed.client) },
+    { response: keepResponse(response), ...details(wire.client, agreed.client) },
   )
   const behaviour = { ...serverSide, limits: serverSide.limits(request, context) }
   const serverEnd: ServerConn = new ServerConn(
     link('server', wire.server, behaviour, () => serverEnd, agreed.server.extensions, clock),
-    { request, context, ...details(wire.server, agreed.server) },
+    { request: keepRequest(request), context, ...details(wire.server, agreed.server) },
   )
   return join(clientEnd, serverEnd, wire, clock)
 }
@@ -208,14 +209,16 @@ function link<Side extends Conn>(
     slow: side.slow,
     extensions,
     head: Buffer.alloc(0),
-    async onListenerError(error) {
-      try {
-        await side.onError(error, conn())
-      } catch (second) {
-        console.error('silverback: onError failed:', second)
-      }
+    owner: {
+      async onListenerError(error) {
+        try {
+          await side.onError(error, conn())
+        } catch (second) {
+          console.error('silverback: onError failed:', second)
+        }
+      },
+      onClosed() {},
     },
-    onClosed() {},
     wheel: new TimerWheel({ now: () => clock.now(), every }),
   })
 }

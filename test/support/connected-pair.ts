@@ -41,8 +41,8 @@ export async function connectedPair(options: ConnectedPairOptions = {}): Promise
   return {
     server,
     client,
-    serverSocket: server.request.socket,
-    clientSocket: client.response?.socket as Socket,
+    serverSocket: server.socket as Socket,
+    clientSocket: client.socket as Socket,
     listener,
     async [Symbol.asyncDispose]() {
       for (const conn of [client, server]) conn.terminate()

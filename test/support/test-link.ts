@@ -44,8 +44,10 @@ export class TestLink {
       slow,
       extensions,
       head,
-      onListenerError: (error) => this.errors.push(error),
-      onClosed: () => this.ends++,
+      owner: {
+        onListenerError: (error) => this.errors.push(error),
+        onClosed: () => this.ends++,
+      },
       wheel: this.wheel,
     })
     this.conn = new Conn(this.link, { subprotocol: '', extensions: '', remoteAddress: undefined })

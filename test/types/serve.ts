@@ -4,6 +4,7 @@ import {
   type Authorize,
   type Conn,
   type Handler,
+  type HandshakeRequest,
   type Refusal,
   refuse,
   type Server,
@@ -139,7 +140,7 @@ export async function upgraders(request: IncomingMessage): Promise<void> {
 
   const plain: Upgrader = upgrader
   const conns: ReadonlySet<Conn> = plain.connections
-  same<typeof conn.request, IncomingMessage>(true)
+  same<typeof conn.request, HandshakeRequest>(true)
   const options: UpgraderOptions = { authorize: (given) => findUser(given.url), subprotocols: ['a'] }
   same<ReturnType<typeof make>, Upgrader>(true)
   function make() {
