@@ -37,16 +37,21 @@ export const serverCore: number | undefined =
 /** One round of one contestant. @throws Error when it does not start or answers wrongly */
 export async function measure(
   contestant: Contestant,
-  workload: Workload,
+  given: Workload,
   timing: Timing,
   core: number | undefined,
 ): Promise<Sample> {
+  const workload = spokenBy(contestant, given)
   const command = contestant.command(settingsOf(workload))
   if (typeof command === 'string') throw new Error(command)
   const server = await ServerProcess.start(command, core)
   try {
     const memoryBefore = server.memory.now
-    const load = new Load(server, targetOf(contestant, workload, server.port), expectedOf(workload))
+    const load = new Load(
+      server,
+      targetOf(contestant, workload, server.port),
+      expectedOf(contestant, workload),
+    )
     try {
       const frame = frameOf(workload)
       const sample = await drives[workload.drive as keyof typeof drives]({ load, workload, frame, timing })
@@ -60,8 +65,24 @@ export async function measure(
   }
 }
 
-function targetOf(_contestant: Contestant, { tls, deflate }: Workload, port: number): Target {
-  return { port, path: '/', tls, deflate }
+function targetOf({ dialect }: Contestant, { tls, deflate }: Workload, port: number): Target {
+  const socketIo = dialect === 'socket.io'
+  return {
+    port,
+    path: socketIo ? '/socket.io/?EIO=4&transport=websocket' : '/',
+    tls,
+    deflate,
+    // A packet that asks for the main namespace.
+    hello: socketIo ? clientFrame(opcodes.text, Buffer.from('40')) : undefined,
+  }
+}
+
+/** The workload as it looks in the contestant's protocol. */
+function spokenBy({ dialect }: Contestant, workload: Workload): Workload {
+  if (dialect === undefined) return workload
+  // An event named m, with the text as its argument.
+  const payload = Buffer.from(`42${JSON.stringify(['m', workload.message.payload.toString()])}`)
+  return { ...workload, message: { type: 'text', payload } }
 }
 
 function frameOf({ message: { type, payload }, deflate }: Workload): Buffer {
@@ -73,8 +94,10 @@ function frameOf({ message: { type, payload }, deflate }: Workload): Buffer {
 
 const flushEnd = Buffer.from([0, 0, 0xff, 0xff])
 
-function expectedOf({ message, kind, deflate }: Workload): Expected {
+function expectedOf({ dialect }: Contestant, { message, kind, deflate }: Workload): Expected {
   return {
+    // Socket.IO's own: its open and connect packets first, later a ping of one byte.
+    ...(dialect === 'socket.io' && { greetings: 2, noise: 1 }),
     length: undefined,
     check(bytes, opcode, compressed) {
       if (opcode !== opcodes[message.type]) return `its opcode is ${opcode}`

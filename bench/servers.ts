@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { pythonWith } from '../interop/peers.ts'
+import { gorillaServer } from './gorilla.ts'
 import type { Command } from './server-process.ts'
 import type { Workload } from './workloads.ts'
 
@@ -59,6 +61,39 @@ function ws(name: string, title: string, env: Record<string, string>): Contestan
   }
 }
 
+const plainOnly = (workload: Workload): boolean => isServer(workload) && !workload.deflate && !workload.tls
+
+// Where npm has put the programs of Bun and Deno; the install scripts, which would link them, are not run.
+const bunPackage = `@oven/bun-${process.platform}-${process.arch === 'arm64' ? 'aarch64' : process.arch}`
+const denoPackage = `@deno/${process.platform}-${process.arch}${process.platform === 'linux' ? '-glibc' : ''}`
+
+function onPackage(
+  packageName: string,
+  title: string,
+  can: Contestant['can'],
+  name: string = packageName,
+): Contestant {
+  return {
+    name,
+    title,
+    can,
+    command: (settings) => needs(packageName, () => ({ args: onNode(`servers/${name}.mjs`, settings) })),
+  }
+}
+
+function onPython(module: string): Contestant {
+  return {
+    name: `python-${module}`,
+    title: `${module} (Python)`,
+    can: plainOnly,
+    command(settings) {
+      const python = pythonWith(module)
+      if (python === undefined) return `Python with ${module} is not installed (Debian: python3-${module})`
+      return { args: [python, file('servers/python.py'), module, settings] }
+    },
+  }
+}
+
 /** Which builds of Silverback are measured: files, of which sources (`.ts`) are run by tsx. */
 export interface Builds {
   readonly entry: string
@@ -78,6 +113,57 @@ export function contestantsOf({ entry, before }: Builds): readonly Contestant[] 
     ...earlier,
     ws('ws', '`ws` with `bufferutil`', {}),
     ws('ws-plain', '`ws` without `bufferutil`', { WS_NO_BUFFER_UTIL: '1' }),
+    {
+      name: 'socket.io',
+      title: '`socket.io`, WebSocket alone',
+      can: ({ kind, drive, deflate, tls, message }) =>
+        (kind === 'broadcast' || drive === 'idle') && message.type === 'text' && !deflate && !tls,
+      command: (settings) => needs('socket.io', () => ({ args: onNode('servers/socket.io.mjs', settings) })),
+      dialect: 'socket.io',
+    },
+    onPackage('websocket', '`websocket`', plainOnly),
+    onPackage('faye-websocket', '`faye-websocket`', plainOnly, 'faye'),
+    onPackage('@trufflesuite/uws-js-unofficial', 'uWebSockets.js 20.30', isServer, 'uwebsockets'),
+    {
+      name: 'bun',
+      title: 'Bun: `Bun.serve`',
+      can: isServer,
+      command: (settings) =>
+        needs(bunPackage, () => ({
+          args: [file(`node_modules/${bunPackage}/bin/bun`), file('servers/bun.mjs'), settings],
+        })),
+    },
+    {
+      name: 'deno',
+      title: 'Deno: `Deno.serve`',
+      can: (workload) => isServer(workload) && !workload.deflate,
+      command: (settings) =>
+        needs(denoPackage, () => ({
+          args: [
+            file(`node_modules/${denoPackage}/deno`),
+            'run',
+            '--quiet',
+            '--no-lock',
+            '--allow-all',
+            '--v8-flags=--expose-gc',
+            file('servers/deno.mjs'),
+            settings,
+          ],
+        })),
+    },
+    {
+      name: 'gorilla',
+      title: 'gorilla/websocket (Go), one thread',
+      can: isServer,
+      command: (settings) => {
+        const program = gorillaServer()
+        if (program === undefined)
+          return 'Go or gorilla/websocket is not installed (Debian: golang-go golang-github-gorilla-websocket-dev)'
+        return { args: [program, settings], env: { GOMAXPROCS: '1' } }
+      },
+    },
+    onPython('websockets'),
+    onPython('aiohttp'),
     {
       name: 'ceiling',
       title: 'the ceiling: `node:net` alone',

@@ -47,10 +47,10 @@ export function broadcastTo(audience: number, publishers: number, name = 'broadc
   const who = publishers === 1 ? '1 publisher' : `${publishers} publishers`
   return workload({
     name,
-    title: `broadcast of 125 B binary to ${audience.toLocaleString('en')}, ${who}`,
+    title: `broadcast of 125 B text to ${audience.toLocaleString('en')}, ${who}`,
     drive: 'broadcast',
     kind: 'broadcast',
-    message: binaryMessage(125),
+    message: textMessage(125),
     connections: audience,
     publishers,
   })
@@ -117,7 +117,7 @@ export const workloads: readonly Workload[] = [
     name: 'idle-10000',
     title: '10,000 idle connections',
     drive: 'idle',
-    message: binaryMessage(125),
+    message: textMessage(125),
     connections: 10_000,
     inFlight: 0,
   }),

@@ -10,7 +10,7 @@ const joined = { frames: 0, reply: undefined }
 
 /** One frame to all for each that came in this turn of the event loop. */
 function flush() {
-  const bytes = Buffer.concat(Array(joined.frames).fill(joined.reply))
+  const bytes = rowOf(joined.reply, joined.frames)
   joined.frames = 0
   for (const socket of everyone) socket.write(bytes)
 }
@@ -34,6 +34,19 @@ function replyTo(frame, mask) {
   reply[1] &= 127
   for (let at = mask; at < reply.length; at++) reply[at] ^= frame[mask + ((at - mask) & 3)]
   return reply
+}
+
+/** Rows of the reply by their length: connections that get the same reply share them. */
+let rows = []
+let rowsOf
+
+function rowOf(reply, frames) {
+  if (rowsOf === undefined || !(reply === rowsOf || reply.equals(rowsOf))) {
+    rowsOf = reply
+    rows = []
+  }
+  rows[frames] ??= Buffer.concat(Array(frames).fill(reply))
+  return rows[frames]
 }
 
 class Connection {
@@ -60,14 +73,13 @@ class Connection {
 
   begin(chunk) {
     this.first.push(chunk)
-    const bytes = this.first.length === 1 ? chunk : Buffer.concat(this.first)
-    const { mask, total } = measure(bytes)
-    this.have = bytes.length
+    this.have += chunk.length
+    const { mask, total } = measure(this.first[0])
     if (this.have < total) return
-    this.first = []
+    const frame = Buffer.concat(this.first).subarray(0, total)
+    this.first = undefined
     this.total = total
-    this.reply = replyTo(bytes.subarray(0, total), mask)
-    this.slab = total < 65536 ? Buffer.concat(Array(Math.ceil(262144 / total)).fill(this.reply)) : this.reply
+    this.reply = replyTo(frame, mask)
     this.emit()
   }
 
@@ -84,10 +96,8 @@ class Connection {
       if (joined.frames === 0) setImmediate(flush)
       joined.frames += frames
       joined.reply = this.reply
-    } else if (frames === 1) {
-      this.socket.write(this.reply)
     } else {
-      this.socket.write(this.slab.subarray(0, frames * this.reply.length))
+      this.socket.write(frames === 1 ? this.reply : rowOf(this.reply, frames))
     }
   }
 }
