@@ -1,0 +1,112 @@
+// How the load generator works a server: one function for each way.
+import { setTimeout as delay } from 'node:timers/promises'
+import { frameRow, type Load, type Sample, type Timing } from './load.ts'
+import type { Workload } from './workloads.ts'
+
+/** What a drive is given: connections are opened by it. */
+export interface DriveInput {
+  readonly load: Load
+  readonly workload: Workload
+  readonly frame: Buffer
+  readonly timing: Timing
+}
+
+/** Every connection keeps so many messages on their way: for each that comes back one more is sent. */
+export async function driveEcho({ load, workload, frame, timing }: DriveInput): Promise<Sample> {
+  const { connections, inFlight } = workload
+  await load.open(connections)
+  const frames = frameRow(frame, inFlight)
+  load.onMessages =
+    inFlight === 1
+      ? (client) => {
+          const now = performance.now()
+          load.addLatency(now - client.sentAt)
+          client.sentAt = now
+          client.write(frame)
+        }
+      : (client, count) => client.write(frames(count))
+  for (const client of load.clients) {
+    client.sentAt = performance.now()
+    client.write(frames(inFlight))
+  }
+  return load.measure(timing)
+}
+
+/** All publishers send one message each, and the next when everybody has heard all of them. */
+export async function driveBroadcast({ load, workload, frame, timing }: DriveInput): Promise<Sample> {
+  const { connections, publishers = connections } = workload
+  await load.open(connections)
+  const expected = connections * publishers
+  let left = 0
+  let sentAt = 0
+  const publish = (): void => {
+    left = expected
+    sentAt = performance.now()
+    for (let sender = 0; sender < publishers; sender++) load.clients[sender]?.write(frame)
+  }
+  load.onMessages = (_, count) => {
+    left -= count
+    if (left > 0) return
+    if (left < 0) load.fail(new Error(`${-left} messages too many came`))
+    load.addLatency(performance.now() - sentAt)
+    publish()
+  }
+  publish()
+  return load.measure(timing)
+}
+
+/** Some connections at a time, each opened, used for one echo and closed with both Close frames. */
+export async function driveConnect({ load, workload, frame, timing }: DriveInput): Promise<Sample> {
+  let done = 0
+  let running = true
+  const one = async (): Promise<void> => {
+    while (running) {
+      await load.once(frame)
+      done++
+    }
+  }
+  const all = Promise.all(Array.from({ length: workload.connections }, one))
+  all.catch(load.fail)
+  try {
+    return await load.measure(timing, () => done)
+  } finally {
+    running = false
+  }
+}
+
+/** Connections that were open before memory is measured, so that what a server makes once is not counted. */
+const firstConnections = 200
+
+/** Opens connections, may send some messages on each, and looks at the memory when all is quiet. */
+export async function driveIdle({ load, workload, frame, timing }: DriveInput): Promise<Sample> {
+  const { connections, inFlight } = workload
+  const settled = async (): Promise<number> => {
+    await load.orFailed(delay(timing.warm))
+    await load.server.ask('gc')
+    await load.orFailed(delay(timing.warm / 2))
+    return load.server.memory.now
+  }
+  const talk = async (from: number): Promise<void> => {
+    const want = load.messages + (load.clients.length - from) * inFlight
+    for (const client of load.clients.slice(from))
+      for (let count = 0; count < inFlight; count++) client.write(frame)
+    while (load.messages < want) await load.orFailed(delay(20))
+  }
+  await load.open(firstConnections)
+  await talk(0)
+  const before = await settled()
+  const start = { cpu: load.server.cpu, time: performance.now() }
+  await load.open(connections)
+  await talk(firstConnections)
+  const seconds = (performance.now() - start.time) / 1000
+  const cpu = (load.server.cpu - start.cpu) / 1e9
+  const idle = await settled()
+  return {
+    messagesPerSecond: connections / seconds,
+    cpuPerMessage: (cpu * 1e6) / connections,
+    serverBusy: cpu / seconds,
+    loadBusy: 0,
+    idleBytes: (idle - before) / connections,
+    peakBytes: (load.server.memory.peak - before) / connections,
+  }
+}

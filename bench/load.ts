@@ -1,0 +1,162 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { clientFrame, type Message, opcodes } from './frames.ts'
+import type { Expected } from './message-reader.ts'
+import { RawClient, type Target } from './raw-client.ts'
+import type { ServerProcess } from './server-process.ts'
+import { cpuOf } from './usage.ts'
+
+/** Milliseconds to warm up, and to measure. */
+export interface Timing {
+  readonly warm: number
+  readonly measure: number
+}
+
+/** What one server did in one round of one workload. Times are microseconds. */
+export interface Sample {
+  readonly messagesPerSecond: number
+  readonly cpuPerMessage: number
+  /** Shares of one core: the server's should be near 1, and the generator's below, or the server waited for it. */
+  readonly serverBusy: number
+  readonly loadBusy: number
+  readonly p50?: number
+  readonly p99?: number
+  /** Bytes of memory per connection, above that of a server with none. */
+  readonly peakBytes?: number
+  readonly idleBytes?: number
+  /** Milliseconds that the server's event loop was late. */
+  readonly delay?: { readonly p99: number; readonly max: number }
+}
+
+const closeFrame = clientFrame(opcodes.close, Buffer.from([0x03, 0xe8]))
+
+/** Latencies beyond these are not kept: enough for any percentile. */
+const maxLatencies = 1_000_000
+
+/** The connections to one server, and all that is counted about them. */
+export class Load {
+  readonly clients: RawClient[] = []
+  readonly server: ServerProcess
+  readonly #target: Target
+  readonly #expected: Expected
+  /** What is done when messages have come. */
+  onMessages: (client: RawClient, count: number) => void = () => {}
+  #latencies: Float64Array | undefined
+  #latencyCount = 0
+  #stopped = false
+  readonly #failed: Promise<never>
+  fail: (error: Error) => void = () => {}
+
+  constructor(server: ServerProcess, target: Target, expected: Expected) {
+    this.server = server
+    this.#target = target
+    this.#expected = expected
+    this.#failed = new Promise((_, reject) => {
+      this.fail = (error) => {
+        if (!this.#stopped) reject(error)
+      }
+    })
+    this.#failed.catch(() => {})
+  }
+
+  /** Opens so many more connections, some at a time, so that no backlog overflows. */
+  async open(count: number): Promise<void> {
+    for (let left = count; left > 0; left -= 100) {
+      const opening = Array.from({ length: Math.min(left, 100) }, () =>
+        RawClient.open(this.#target, this.#expected, {
+          onMessages: (client, messages) => this.onMessages(client, messages),
+          onError: this.fail,
+          onClose: () => this.fail(new Error('the server closed a connection')),
+        }),
+      )
+      this.clients.push(...(await this.orFailed(Promise.all(opening))))
+    }
+  }
+
+  /** Opens a connection, sends the frame, and closes when it has come back. */
+  once(frame: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let answered = false
+      const events = {
+        onMessages: (client: RawClient) => {
+          answered = true
+          client.write(closeFrame)
+        },
+        onClose: () => (answered ? resolve() : reject(new Error('the server closed a connection early'))),
+        onError: reject,
+      }
+      RawClient.open(this.#target, this.#expected, events).then((client) => client.write(frame), reject)
+    })
+  }
+
+  /** Waits for something, unless a connection fails before. */
+  orFailed<T>(wanted: Promise<T>): Promise<T> {
+    return Promise.race([wanted, this.#failed])
+  }
+
+  /** Messages so far; of those that are on their way, the part that has come. */
+  get messages(): number {
+    const length = this.#expected.length ?? Number.POSITIVE_INFINITY
+    let total = 0
+    for (const { reader } of this.clients) total += reader.messages + reader.partial / length
+    return total
+  }
+
+  addLatency(milliseconds: number): void {
+    if (this.#latencies === undefined || this.#latencyCount === maxLatencies) return
+    this.#latencies[this.#latencyCount++] = milliseconds * 1000
+  }
+
+  /** Lets what has been started go on, and says what it took. */
+  async measure({ warm, measure }: Timing, count: () => number = () => this.messages): Promise<Sample> {
+    await this.orFailed(delay(warm))
+    this.#latencies = new Float64Array(maxLatencies)
+    this.#latencyCount = 0
+    const before = this.#snapshot(count)
+    await this.orFailed(delay(measure))
+    const after = this.#snapshot(count)
+    const messages = after.messages - before.messages
+    if (messages <= 0) throw new Error(`no message came back in ${measure} ms`)
+    const seconds = (after.time - before.time) / 1000
+    const serverCpu = (after.server - before.server) / 1e9
+    return {
+      messagesPerSecond: messages / seconds,
+      cpuPerMessage: (serverCpu * 1e6) / messages,
+      serverBusy: serverCpu / seconds,
+      loadBusy: (after.own - before.own) / 1e9 / seconds,
+      ...this.#percentiles(),
+    }
+  }
+
+  #snapshot(count: () => number): { messages: number; time: number; server: number; own: number } {
+    return {
+      messages: count(),
+      time: performance.now(),
+      server: this.server.cpu,
+      own: cpuOf(process.pid),
+    }
+  }
+
+  #percentiles(): { p50: number; p99: number } | undefined {
+    const count = this.#latencyCount
+    if (count === 0) return undefined
+    const sorted = (this.#latencies as Float64Array).subarray(0, count).sort()
+    const at = (share: number): number => sorted[Math.min(count - 1, Math.floor(count * share))] as number
+    return { p50: at(0.5), p99: at(0.99) }
+  }
+
+  close(): void {
+    this.#stopped = true
+    for (const client of this.clients) client.destroy()
+  }
+}
+
+/** Frames in a row, kept as views of one buffer, so that any number of them up to the most is one write. */
+export function frameRow(frame: Buffer, most: number): (count: number) => Buffer {
+  const row = Buffer.concat(Array<Buffer>(most).fill(frame))
+  const views = Array.from({ length: most + 1 }, (_, count) => row.subarray(0, count * frame.length))
+  return (count) => views[count] as Buffer
+}
+
+export function frameOf({ type, payload }: Message): Buffer {
+  return clientFrame(opcodes[type], payload)
+}

@@ -1,0 +1,95 @@
+import { parseArgs } from 'node:util'
+
+export const help = `Usage: npm run bench -- [options]
+
+Measures Silverback against other WebSocket servers: each in a process of its own, in turns.
+Without options: every workload, every server, 5 rounds, and docs/performance.md written anew.
+
+  --workload NAMES     only these, separated by commas (--list shows them)
+  --server NAMES       only these
+  --rounds N           how often each is measured (default 5, with --quick 3)
+  --quick              shorter rounds: good for a look, not for a claim
+  --before DIR         also the build (dist) of another checkout, as the server 'before'
+  --entry FILE         measure this build of Silverback instead of dist/index.js
+  --json FILE          write all that was measured
+  --list               print the names of workloads and servers
+  --help               print this`
+
+export interface BenchOptions {
+  readonly workloads: readonly string[] | undefined
+  readonly servers: readonly string[] | undefined
+  readonly rounds: number
+  readonly quick: boolean
+  readonly before: string | undefined
+  readonly entry: string | undefined
+  readonly json: string | undefined
+  readonly list: boolean
+  readonly help: boolean
+}
+
+/** The user's mistake: only its message is printed. */
+export class OptionError extends Error {}
+
+/** @throws OptionError that names the option */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const values = parse(args)
+  return {
+    workloads: names(values.workload),
+    servers: names(values.server),
+    rounds: readRounds(values.rounds, values.quick ? 3 : 5),
+    quick: values.quick,
+    before: values.before,
+    entry: values.entry,
+    json: values.json,
+    list: values.list,
+    help: values.help,
+  }
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        workload: { type: 'string', multiple: true },
+        server: { type: 'string', multiple: true },
+        rounds: { type: 'string' },
+        quick: { type: 'boolean', default: false },
+        before: { type: 'string' },
+        entry: { type: 'string' },
+        json: { type: 'string' },
+        list: { type: 'boolean', default: false },
+        help: { type: 'boolean', default: false },
+      },
+    }).values
+  } catch (error) {
+    throw new OptionError((error as Error).message)
+  }
+}
+
+function names(given: readonly string[] | undefined): readonly string[] | undefined {
+  return given?.flatMap((list) => list.split(',')).filter((name) => name !== '')
+}
+
+function readRounds(given: string | undefined, usual: number): number {
+  if (given === undefined) return usual
+  const rounds = Number(given)
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 100) {
+    throw new OptionError(`--rounds takes a whole number from 1 to 100, not '${given}'`)
+  }
+  return rounds
+}
+
+/** Those of the names, in the order of the list. @throws OptionError for a name that is not there */
+export function choose<T extends { readonly name: string }>(
+  all: readonly T[],
+  wanted: readonly string[] | undefined,
+  option: string,
+): readonly T[] {
+  const known = all.map(({ name }) => name)
+  const unknown = wanted?.find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    throw new OptionError(`${option}: there is no '${unknown}', only ${known.join(', ')}`)
+  }
+  return wanted === undefined ? all : all.filter(({ name }) => wanted.includes(name))
+}
