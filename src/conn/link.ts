@@ -19,7 +19,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { Inbox, type InboxFlow } from './inbox.ts'
 import type { LinkOptions, LinkOwner } from './link-options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
-import { own } from './own.ts'
+import { own, SMALL_CHUNK } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
 import type { OutgoingMessage } from './send-queue.ts'
@@ -275,7 +275,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (type === 'text' && inbox.text === 'string') {
       inbox.push(bytes.toString(ascii ? 'latin1' : 'utf8', start, end), type)
     } else {
-      inbox.push(own(bytes, start, end), type)
+      inbox.push(own(bytes, start, end, SMALL_CHUNK), type)
     }
   }
 

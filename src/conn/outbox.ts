@@ -5,8 +5,8 @@ import { abortable } from './abortable.ts'
 /** Above this many waiting bytes there is no room. */
 const HIGH_MARK = 64 * 1024
 
-/** More is written in several steps, so that progress on a slow connection can be seen. */
-const LARGEST_WRITE = 256 * 1024
+/** More is written in several steps, so that progress on a slow connection can be seen. A little more than is pumped. */
+const LARGEST_WRITE = 272 * 1024
 
 /** Whom an outbox tells of its stream. */
 export interface OutboxOwner {

@@ -16,6 +16,12 @@ describe('own', () => {
     }
   })
 
+  it('gives a view of a buffer that is small enough, whatever part of it', () => {
+    const buffer = Buffer.alloc(4000, 'abcd')
+    assert.equal(own(buffer, 1, 2, 4000).buffer, buffer.buffer)
+    assert.notEqual(own(buffer, 1, 2, 3999).buffer, buffer.buffer)
+  })
+
   it('copies fewer bytes, which would keep a much larger buffer alive', () => {
     const buffer = Buffer.alloc(4000, 'abcd')
     for (const end of [0, 1, 999]) {

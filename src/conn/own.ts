@@ -1,6 +1,17 @@
-/** The bytes to keep: a view, unless that would keep a much larger buffer alive. */
-export function own(bytes: Buffer, start: number, end: number): Buffer {
-  if ((end - start) * 4 >= bytes.buffer.byteLength) return bytes.subarray(start, end)
+/**
+ * A message may keep a chunk of this size alive, however short it is itself: copying costs more than it saves, and of
+ * messages that wait there are `maxQueuedMessages` at most.
+ */
+export const SMALL_CHUNK = 16 * 1024
+
+/**
+ * The bytes to keep: a view, unless that would keep a much larger buffer alive.
+ *
+ * @param small - views of buffers up to this size are fine, whatever part of them they are; default none
+ */
+export function own(bytes: Buffer, start: number, end: number, small = 0): Buffer {
+  const { byteLength } = bytes.buffer
+  if (byteLength <= small || (end - start) * 4 >= byteLength) return bytes.subarray(start, end)
   const copy = Buffer.allocUnsafe(end - start)
   bytes.copy(copy, 0, start, end)
   return copy

@@ -80,6 +80,75 @@ describe('Output', () => {
     assert.equal((output.take() as Uint8Array[])[1], bytes)
   })
 
+  it('joins shared frames once for all that send the same', () => {
+    const frames = ['one ', 'two ', 'three'].map((text) => Buffer.from(text))
+    const taken = [0, 1].map(() => {
+      const output = new Output()
+      for (const frame of frames) output.share(frame)
+      assert.equal(output.pending, 13)
+      return output.take()
+    })
+    assert.ok(taken[0] instanceof Uint8Array)
+    assert.equal(Buffer.from(taken[0]).toString(), 'one two three')
+    assert.equal(taken[0], taken[1])
+  })
+
+  it('keeps the order of shared frames and others, in one piece', () => {
+    const [one, two] = [Buffer.from('one '), Buffer.from('two ')] as const
+    const output = new Output()
+    output.share(one)
+    write(output, 'mine ')
+    output.share(two)
+    output.append(Buffer.from('last'))
+    assert.deepEqual(pieces(output), ['one mine two last'])
+    // Others that send the same shared frames have nothing of it.
+    const other = new Output()
+    other.share(one)
+    other.share(two)
+    assert.deepEqual(pieces(other), ['one two '])
+  })
+
+  it('shares nothing of bytes that their owner may change', () => {
+    const [shared, large] = [Buffer.from('shared'), Buffer.alloc(3000, 'a')]
+    const sent = ['a', 'b'].map((letter) => {
+      large.fill(letter)
+      const output = new Output()
+      output.share(shared)
+      output.append(large)
+      return pieces(output).join('')
+    })
+    assert.deepEqual(sent, [`shared${'a'.repeat(3000)}`, `shared${'b'.repeat(3000)}`])
+  })
+
+  it('copies shared frames that wait long, are long, or are many, so that they take no more memory', () => {
+    const frame = Buffer.alloc(100, 'x')
+    const held = new Output()
+    held.held = true
+    for (let i = 0; i < 100_000; i++) held.share(frame)
+    const waiting = held.take() as Uint8Array[]
+    assert.ok(waiting.length < 300, `${waiting.length} pieces`)
+    assert.equal(
+      waiting.reduce((sum, piece) => sum + piece.length, 0),
+      10_000_000,
+    )
+    const output = new Output()
+    for (let i = 0; i < 10_000; i++) output.share(frame)
+    const many = output.take() as Uint8Array[]
+    assert.ok(many.length < 300, `${many.length} pieces`)
+    assert.equal(
+      many.reduce((sum, piece) => sum + piece.length, 0),
+      1_000_000,
+    )
+  })
+
+  it('can be taken in steps that cut shared frames', () => {
+    const output = new Output()
+    for (const text of ['one ', 'two ', 'three ']) output.share(Buffer.from(text))
+    assert.equal(pieces(output, 6).join(''), 'one tw')
+    output.share(Buffer.from('four'))
+    assert.deepEqual(pieces(output).join(''), 'o three four')
+  })
+
   it('copies few bytes behind others, and takes them as they are when they come first', () => {
     const slabs = new Slabs(4096)
     const output = new Output(slabs)

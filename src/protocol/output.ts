@@ -16,6 +16,10 @@ const LARGEST_GROWN = 64 * 1024
 /** Copying this many bytes costs less than one more piece in a gathered write. */
 const JOIN_LIMIT = 2048
 
+/** Shared frames are joined up to these numbers of frames and bytes. */
+const MOST_SHARED = 256
+const LARGEST_SHARED = 64 * 1024
+
 /** Slabs from the heap, never reused. */
 export const heapSlabs: SlabSource = {
   acquire: (size) => Buffer.allocUnsafe(Math.max(size, SMALLEST_SLAB)),
@@ -38,6 +42,8 @@ export class Output {
   #from = 0
   #to = 0
   #pieces: Uint8Array[] | undefined
+  /** How many of the pieces are shared frames. */
+  #shared = 0
   /** The source's slab that holds the first of these bytes, or of those last taken. */
   #borrowed: Buffer | undefined
 
@@ -85,6 +91,21 @@ export class Output {
   }
 
   /**
+   * Appends a frame that never changes, and that others send, too. Those that send the same frames in one turn share
+   * the memory in which they are joined, and the work.
+   */
+  share(frame: Uint8Array): void {
+    const isShort = frame.length <= JOIN_LIMIT && this.pending + frame.length <= LARGEST_SHARED
+    // What waits long must not take more memory than its bytes.
+    if (!isShort || this.held || this.#shared === MOST_SHARED) return this.append(frame)
+    this.#seal()
+    this.#pieces ??= []
+    this.#pieces.push(frame)
+    this.#shared++
+    this.pending += frame.length
+  }
+
+  /**
    * The next pending bytes, in order; the owner passes them on and then says {@link recycle}.
    *
    * @param limit - the most bytes to take
@@ -94,13 +115,16 @@ export class Output {
     this.#seal()
     this.#slab = undefined
     const pieces = this.#pieces ?? []
+    const shared = this.#shared
+    this.#shared = 0
     if (this.pending > limit) return this.#takeSome(pieces, limit)
-    const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
-    const expected = this.pending
+    const length = this.pending
     this.#pieces = undefined
     this.pending = 0
-    if (length !== expected) throw new Error(GONE)
-    return pieces.length === 1 ? (pieces[0] as Uint8Array) : pieces
+    if (lengthOf(pieces) !== length) throw new Error(GONE)
+    if (pieces.length === 1) return pieces[0] as Uint8Array
+    if (shared === 0 || length > LARGEST_SHARED) return pieces
+    return shared === pieces.length ? joinShared(pieces, length) : Buffer.concat(pieces, length)
   }
 
   /**
@@ -138,6 +162,25 @@ export class Output {
     this.#pieces.push((this.#slab as Buffer).subarray(this.#from, this.#to))
     this.#from = this.#to
   }
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  let length = 0
+  for (const piece of pieces) length += piece.length
+  return length
+}
+
+// What was joined last. In a fan-out the next connection has the same frames to send, often thousands of times.
+let sharedPieces: readonly Uint8Array[] = []
+let sharedBytes: Uint8Array = new Uint8Array(0)
+
+function joinShared(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const same = pieces.length === sharedPieces.length && pieces.every((piece, i) => piece === sharedPieces[i])
+  if (!same) {
+    sharedPieces = pieces
+    sharedBytes = Buffer.concat(pieces, length)
+  }
+  return sharedBytes
 }
 
 /** Why what was given by reference cannot be sent. */

@@ -181,13 +181,13 @@ export class Protocol {
   setMaxMessageSize(maxMessageSize: number, maxStreamSize: number = this.#maxStreamSize): void {
     this.#maxMessageSize = maxMessageSize
     if (this.#streams !== undefined) this.#maxStreamSize = maxStreamSize
-    if (this.#assembler !== undefined) this.#assembler.max = this.#assembledSize
     const max = Math.max(maxMessageSize, this.#maxStreamSize)
     this.#decoder.setLimits(max, max)
   }
 
   /**
-   * Takes bytes from the peer, and unmasks them where they lie: the chunk is used up.
+   * Takes bytes from the peer, and unmasks them where they lie. The chunk belongs to the engine from now on, which may
+   * keep it until the message is complete.
    *
    * @param at - where to begin in the chunk
    * @returns how far it came: the end of the chunk, unless {@link suspend} was called on the way
@@ -302,7 +302,9 @@ export class Protocol {
   /** Sends text that is UTF-8 bytes already (not checked), or a binary message; `false` when the connection is closing. */
   sendBytes(type: MessageType, payload: Uint8Array): boolean {
     if (this.closing !== 'open') return false
-    return this.sendFrame(this.encode(type, payload))
+    if (this.#extensions !== undefined) return this.sendFrame(this.encode(type, payload))
+    encodeFrame(this.output, FIN | (type === 'text' ? Opcode.Text : Opcode.Binary), payload, this.#mask?.())
+    return true
   }
 
   /** Applies the extensions to a message that is to be sent in frames of the owner's choice, by {@link sendFrame}. */
@@ -336,9 +338,13 @@ export class Protocol {
   /** Sends a message that was encoded once for many; `false` when the connection is closing. */
   sendPrepared(message: Prepared): boolean {
     if (this.closing !== 'open') return false
+    if (this.#mask === undefined && this.#extensions === undefined) {
+      this.output.share(message.frame)
+      return true
+    }
     const encoded = this.encodePrepared(message)
     if (this.#mask !== undefined || encoded.frame === undefined) return this.sendFrame(encoded)
-    this.output.append(encoded.frame)
+    this.output.share(encoded.frame)
     return true
   }
 
@@ -418,11 +424,6 @@ export class Protocol {
     }
   }
 
-  /** The most that is put together of one message, before extensions have decoded it. */
-  get #assembledSize(): number {
-    return this.#extensions === undefined ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
-  }
-
   /** Whether what the peer sends still matters: not behind its Close frame, a fault, or the end. */
   get #listening(): boolean {
     return this.closing === 'open' || this.closing === 'closeSent'
@@ -463,7 +464,7 @@ export class Protocol {
     const checked = this.#isText && this.#rsv === 0
     this.#utf8 ??= new Utf8Validator()
     if (checked && !this.#utf8.push(chunk, start, end)) return this.#stop(invalidUtf8())
-    this.#assembler ??= new Assembler(this.#assembledSize)
+    this.#assembler ??= new Assembler()
     if (!streaming) this.#assembler.append(chunk, start, end)
     else if (end > start) this.#streams?.piece(chunk, start, end)
     if (!complete) return
