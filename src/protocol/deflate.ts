@@ -43,6 +43,11 @@ const EMPTY: Buffer = Buffer.alloc(0)
 const SMALLEST_ZLIB_WINDOW = 9
 const LARGEST_WINDOW = 2 ** 15
 
+/** So many bytes of its window zlib never refers to. */
+const ZLIB_LOOKAHEAD = 262
+/** Of a `memLevel` zlib makes room for 2 to the power of it and this many bytes of a block. */
+const ZLIB_SYMBOL_BITS = 6
+
 /** Output is made in pieces of at most this many bytes, and of less where less is to be expected. */
 const LARGEST_PIECE = 64 * 1024
 const SMALLEST_PIECE = 1024
@@ -96,11 +101,12 @@ export class Deflate implements Extension {
   encode(payload: Uint8Array): Uint8Array | undefined {
     if (payload.length < this.#threshold || payload.length > this.#longest) return undefined
     const history = this.#sent
-    const deflated = deflateRawSync(payload, {
-      ...this.#options,
-      ...dictionary(history),
-      chunkSize: pieceSize(payload.length),
-    })
+    const deflated = deflateRawSync(
+      payload,
+      history === undefined
+        ? this.#optionsFor(payload.length)
+        : { ...this.#options, ...dictionary(history), chunkSize: pieceSize(payload.length) },
+    )
     const length = deflated.length - FLUSH_SIZE
     // What does not get smaller is sent as it is: that saves the peer the work, and the history what it cannot use.
     if (length >= payload.length && !this.#teaches(payload.length)) return undefined
@@ -150,6 +156,21 @@ export class Deflate implements Extension {
     this.#received?.clear()
   }
 
+  /**
+   * A compressor that is made for one message needs no more memory than the message fills: to provide, and to clear,
+   * 256 KiB takes longer than to compress a short message. What comes out is as small.
+   */
+  #optionsFor(length: number): ZlibOptions {
+    const bits = Math.max(SMALLEST_ZLIB_WINDOW, 32 - Math.clz32(length + ZLIB_LOOKAHEAD))
+    const { windowBits = bits, memLevel = bits } = this.#options
+    return {
+      ...this.#options,
+      windowBits: Math.min(windowBits, bits),
+      memLevel: Math.min(memLevel, bits - ZLIB_SYMBOL_BITS),
+      chunkSize: pieceSize(length),
+    }
+  }
+
   /** A first short message may not get smaller, but those like it will, once there is something to refer to. */
   #teaches(length: number): boolean {
     return this.#sent !== undefined && length > 0 && length <= LONGEST_LESSON
@@ -171,7 +192,7 @@ export class Deflate implements Extension {
       const { buffer, engine } = inflateRawSync(input.subarray(used), {
         ...dictionary(window),
         info: true,
-        chunkSize: used === 0 ? pieceSize(4 * payload.length) : SMALLEST_PIECE,
+        chunkSize: used === 0 ? pieceSize(8 * payload.length) : SMALLEST_PIECE,
         // The library wants at least 1: what is then too much is seen below.
         maxOutputLength: Math.max(1, maxSize - length),
       }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } }

@@ -105,15 +105,15 @@ export function formatHeaders(headers: AnswerHeaders): string {
   let text = ''
   for (const [name, value] of Object.entries(headers)) {
     if (!isToken(name)) throw wrong(`${JSON.stringify(name)} is not a header name`)
-    for (const one of [value].flat()) text += `${name}: ${oneLine(String(one))}\r\n`
+    if (typeof value === 'string') text += `${name}: ${oneLine(value)}\r\n`
+    else for (const one of [value].flat()) text += `${name}: ${oneLine(String(one))}\r\n`
   }
   return text
 }
 
 function oneLine(value: string): string {
-  let clean = ''
-  for (const character of value) clean += character < ' ' || character === '\x7f' ? ' ' : character
-  return clean
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this is about
+  return value.replace(/[\x00-\x1f\x7f]/g, ' ')
 }
 
 function wrong(message: string): UsageError {
