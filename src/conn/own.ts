@@ -2,7 +2,7 @@
  * A message may keep a chunk of this size alive, however short it is itself: copying costs more than it saves, and of
  * messages that wait there are `maxQueuedMessages` at most.
  */
-export const SMALL_CHUNK: number = 16 * 1024
+export const SMALL_CHUNK: number = 32 * 1024
 
 /**
  * The bytes to keep: a view, unless that would keep a much larger buffer alive.
