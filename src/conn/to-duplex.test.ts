@@ -373,11 +373,49 @@ describe('the end of a Duplex', () => {
       await once(stream, 'end')
       return length
     })()
-    const failed = new Promise<Error>((resolve) =>
-      stream.write('too late', (error) => resolve(error as Error)),
-    )
+    stream.write('too late')
+    let finish = false
+    stream.once('finish', () => {
+      finish = true
+    })
+    stream.end()
     assert.equal(await reading, 50)
-    assert.ok(closedWith(1000)(await failed))
+    assert.ok(closedWith(1000)(await failure(finished(stream))))
+    assert.deepEqual([closedWith(1000)(stream.errored), finish], [true, false])
+  })
+
+  it('by the peer while something is written: also for a reader that waits for its writes', async () => {
+    const wait = 10 * KiB
+    for (const echo of [
+      async (stream: Duplex) => {
+        for await (const chunk of stream) await new Promise((resolve) => stream.write(chunk, resolve))
+      },
+      async (stream: Duplex) => {
+        for await (const chunk of stream) if (!stream.write(chunk)) await once(stream, 'drain')
+      },
+    ]) {
+      await using ends = await pair()
+      for (let i = 0; i < 3; i++) ends.server.send(Buffer.alloc(2 * wait))
+      await ends.server.close()
+      const stream = toDuplex(ends.client)
+      const closed = new Promise((resolve) => stream.once('close', resolve))
+      await echo(stream)
+      await closed
+      assert.ok(closedWith(1000)(stream.errored))
+    }
+    for (const allowHalfOpen of [false, true]) {
+      await using ends = await pair()
+      for (let i = 0; i < 5; i++) ends.server.send(Buffer.alloc(2 * wait))
+      await ends.server.close()
+      const stream = toDuplex(ends.client, { allowHalfOpen })
+      const slow = new Transform({
+        highWaterMark: 1,
+        transform: (chunk, _encoding, callback) => void setImmediate(callback, null, chunk),
+      })
+      const piped = pipeline(stream, slow, stream)
+      if (allowHalfOpen) await piped
+      else assert.ok(closedWith(1000)(await failure(piped)))
+    }
   })
 
   it('by the peer while nobody reads: the writer fails at once', async () => {

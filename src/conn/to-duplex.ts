@@ -31,8 +31,8 @@ export interface DuplexOptions extends StreamOptions {
  *   goes with the second. With `objectMode`, strings are text messages and bytes binary ones.
  * - `end()` closes the connection with 1000 once all is sent, and `finish` tells that the peer has answered. What the
  *   peer sends until then is read; beyond `maxQueuedBytes` of it waiting, the stream fails instead of leaving a gap.
- * - `end` is emitted when the peer has closed in order (1000, 1001, or no code); the stream then ends itself. Otherwise
- *   it fails with the `CloseError`. An error of the connection that nobody listens for does not end the process.
+ * - `end` is emitted when the peer has closed in order (1000, 1001, or no code); the stream then ends itself, or fails
+ *   with the `CloseError` if something was written too late. Otherwise it fails with the `CloseError` at once. An error of the connection that nobody listens for does not end the process.
  * - `destroy()` closes with 1000 if all that was written has left, and with 1011 if not, or if there is an error; with
  *   the error's `closeCode` if it has one.
  *
@@ -70,6 +70,8 @@ export function toDuplex(conn: Conn, options: DuplexOptions = {}): Duplex {
 
 class ConnDuplex extends Duplex {
   readonly #adapter: StreamAdapter
+  /** Something written came too late: the stream fails once all is read. */
+  #lost = false
 
   constructor(conn: Conn, options: DuplexOptions) {
     const { objectMode = false, allowHalfOpen = false, signal } = options
@@ -102,6 +104,7 @@ class ConnDuplex extends Duplex {
   }
 
   override _final(callback: (error?: Error) => void): void {
+    if (this.#lost) return
     this.#adapter.finish().then(() => callback(), callback)
   }
 
@@ -115,9 +118,18 @@ class ConnDuplex extends Duplex {
   #writeFailed(error: unknown, callback: (error?: Error) => void): void {
     const inOrder = error instanceof CloseError && endsQuietly(error.info)
     if (inOrder && this.allowHalfOpen) callback()
-    // What the peer said before it closed would be lost to one who is reading it.
     else if (inOrder && this.readableFlowing !== null && !this.readableEnded)
-      this.once('end', () => callback(error))
+      this.#failBehindEnd(error, callback)
     else callback(error as Error)
+  }
+
+  /**
+   * What the peer said before it closed would be lost to one who is reading it. The write is taken as done: the reader
+   * may wait for it before it reads on.
+   */
+  #failBehindEnd(error: Error, callback: () => void): void {
+    if (!this.#lost) this.once('end', () => process.nextTick(() => this.destroy(error)))
+    this.#lost = true
+    callback()
   }
 }
