@@ -398,8 +398,9 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   }
 
   /**
-   * The messages, each to be read while it comes. What the loop's body leaves of one is dropped, also when it leaves
-   * the loop: to keep a message, take it by {@link readStream}. Ends as iterating the connection does.
+   * The messages, each to be read while it comes. What the loop's body leaves of one is cancelled, also when it leaves
+   * the loop, and reading on fails with `ERR_WS_STREAM_CANCELLED`: await the reading in the body, and take a message to
+   * keep by {@link readStream}. Ends as iterating the connection does.
    *
    * @example
    * ```ts

@@ -32,7 +32,8 @@ export interface DuplexOptions extends StreamOptions {
  * - `end()` closes the connection with 1000 once all is sent, and `finish` tells that the peer has answered. What the
  *   peer sends until then is read; beyond `maxQueuedBytes` of it waiting, the stream fails instead of leaving a gap.
  * - `end` is emitted when the peer has closed in order (1000, 1001, or no code); the stream then ends itself, or fails
- *   with the `CloseError` if something was written too late. Otherwise it fails with the `CloseError` at once. An error of the connection that nobody listens for does not end the process.
+ *   with the `CloseError` if something was written too late. However else the connection ends, the stream fails with the
+ *   `CloseError`. An error of the connection that nobody listens for does not end the process.
  * - `destroy()` closes with 1000 if all that was written has left, and with 1011 if not, or if there is an error; with
  *   the error's `closeCode` if it has one.
  *
