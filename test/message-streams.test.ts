@@ -233,7 +233,7 @@ describe('a stream that does not come to its end', () => {
     // It has left by then.
     await conn.ping()
     const { stats }: { stats: ConnStats } = await conn.close(4000)
-    assert.equal(stats.messagesDropped, 1)
+    assert.equal(stats.sendsDropped, 1)
     assert.ok((await fails(writer.write('more'))) instanceof CloseError)
     const [text, error] = (await result) as [string, Error]
     assert.equal(text, 'only the beginning')

@@ -409,7 +409,8 @@ const neverConnected: CloseInfo = {
     bytesSent: 0,
     messagesReceived: 0,
     messagesSent: 0,
-    messagesDropped: 0,
+    sendsDropped: 0,
+    receivesDropped: 0,
     rtt: undefined,
   },
 }

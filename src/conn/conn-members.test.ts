@@ -354,7 +354,7 @@ describe('a peer that reads nothing', () => {
     const write = writer.write('behind')
     const { wasClean, by, stats } = await server.close(4000)
     assert.deepEqual([wasClean, by], [false, 'local'])
-    assert.deepEqual([stats.messagesSent, stats.messagesDropped], [0, 1])
+    assert.deepEqual([stats.messagesSent, stats.sendsDropped], [0, 1])
     await waiting[0]
     await assert.rejects(waiting[1] as Promise<void>, CloseError)
     await assert.rejects(write, CloseError)

@@ -95,7 +95,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #bytesReceived = 0
   #messagesReceived = 0
   /** Messages received that there was no room for. */
-  #messagesDropped = 0
+  #receivesDropped = 0
 
   constructor(options: LinkOptions) {
     const { socket, role, limits, slow, extensions, wheel = processWheel } = options
@@ -134,7 +134,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       bytesSent: this.#outbox.written + this.#protocol.output.pending,
       messagesReceived: this.#messagesReceived,
       messagesSent: this.sender.sent,
-      messagesDropped: this.sender.dropped + this.#messagesDropped,
+      sendsDropped: this.sender.dropped,
+      receivesDropped: this.#receivesDropped,
       rtt: this.#roundTrips?.last,
       encoding: this.#protocol.encoding && { ...this.#protocol.encoding },
     }
@@ -269,7 +270,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (this.#dropping || (inbox.full && !this.#atEnd)) {
       // Once one is missing the others are not delivered either: a reader sees no gap.
       this.#dropping = inbox.incomplete = true
-      this.#messagesDropped++
+      this.#receivesDropped++
       return
     }
     if (type === 'text' && inbox.text === 'string') {
@@ -360,7 +361,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   drop(begun: boolean): void {
-    if (begun && !this.#dropping) this.#messagesDropped++
+    if (begun && !this.#dropping) this.#receivesDropped++
     this.#dropping = true
     this.#protocol.ignoreMessages()
   }

@@ -230,7 +230,7 @@ describe('a writer that has ended', () => {
     writer.abort()
     await turn()
     assert.deepEqual(peer.sent(), ['close 1011 "message abandoned"'])
-    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.messagesDropped], [0, 1])
+    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.sendsDropped], [0, 1])
     peer.conn.terminate()
   })
 })

@@ -83,7 +83,7 @@ describe('a StreamAdapter', () => {
     await room
     await turn()
     assert.equal(peer.sent().at(-1), `binary ${Buffer.from('not dropped').toString('hex')}`)
-    assert.equal(peer.conn.stats.messagesDropped, 0)
+    assert.equal(peer.conn.stats.sendsDropped, 0)
   })
 
   it('finishes with a Close frame once all has left, and waits for the answer', async () => {
@@ -135,6 +135,22 @@ describe('a StreamAdapter', () => {
       for (let i = 0; i < 4; i++) assert.deepEqual(await adapter.read(), Buffer.from('x'))
       if (missing === 0) assert.equal(await adapter.read(), undefined)
       else await assert.rejects(adapter.read(), CloseError)
+    }
+  })
+
+  it('does not take what we did not send for a gap in what we read', async () => {
+    for (const objectMode of [false, true]) {
+      const peer = new TestLink()
+      const adapter = new StreamAdapter(peer.conn, { objectMode })
+      const reading = adapter.read()
+      const closed = peer.conn.close()
+      assert.equal(peer.conn.send('too late'), false)
+      await turn()
+      await peer.receive({ opcode: 8, payload: Buffer.of(3, 232) })
+      peer.stream.endInput()
+      assert.equal(await reading, undefined)
+      const { stats } = await closed
+      assert.deepEqual([stats.sendsDropped, stats.receivesDropped], [1, 0])
     }
   })
 

@@ -56,12 +56,9 @@ export class StreamAdapter {
   readonly #messages: AsyncIterator<Message, undefined>
   /** The beginning of a character whose end is to come with the next write. */
   #half: Uint8Array | undefined
-  /** Messages that had been dropped before our closing could drop any. */
-  #dropped: number
 
   constructor(conn: Conn, { type = 'binary', objectMode = false }: StreamOptions) {
     this.#conn = conn
-    this.#dropped = conn.stats.messagesDropped
     this.#type = objectMode ? undefined : type
     this.#bytes = objectMode ? undefined : new MessageBytes(conn, { type })
     this.#messages = conn.messages()[Symbol.asyncIterator]()
@@ -105,7 +102,6 @@ export class StreamAdapter {
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the text ends inside a character')
     // The time for closing is limited, that for sending is not.
     await this.#conn.drained().catch(() => {})
-    this.#dropped = this.#conn.stats.messagesDropped
     const info = await this.#conn.close()
     // Without the peer's Close frame nobody knows what it has got.
     if (info.received === undefined || !endsQuietly(info)) throw await this.ended()
@@ -135,7 +131,7 @@ export class StreamAdapter {
     const { by, received, stats } = info
     // A loop over a connection of `reconnect` ends quietly whatever happened.
     if (!endsQuietly(info)) return true
-    return by === 'local' && (received === undefined || stats.messagesDropped > this.#dropped)
+    return by === 'local' && (received === undefined || stats.receivesDropped > 0)
   }
 
   async #nextMessage(): Promise<Data | undefined> {
