@@ -15,6 +15,7 @@ import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
 import type { MessageStream } from './message-stream.ts'
 import { MessageWriter } from './message-writer.ts'
+import { onAbort } from './on-abort.ts'
 import { checkNames } from './options.ts'
 import { silent } from './silent.ts'
 
@@ -525,10 +526,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     const closed = this.#link.close(code, reason)
     const { signal } = options
     if (signal === undefined) return closed
-    const onAbort = (): void => this.terminate()
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    return closed.finally(() => signal.removeEventListener('abort', onAbort))
+    return closed.finally(onAbort(signal, () => this.terminate()))
   }
 
   /** Drops the TCP connection at once, without a closing handshake; what was not sent yet is lost. */

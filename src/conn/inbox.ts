@@ -6,6 +6,7 @@ import { UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import { IncomingStream, type StreamOwner } from './incoming-stream.ts'
 import { MessageStream } from './message-stream.ts'
+import { onAbort } from './on-abort.ts'
 
 /** Whether text is delivered decoded, or as the UTF-8 bytes that came. */
 export type TextAs = 'string' | 'bytes'
@@ -277,20 +278,25 @@ export class Inbox implements StreamHandler, StreamOwner {
         this.#waiters.push({ resolve, form })
         return
       }
-      const onAbort = (): void => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter)
+      const stop = onAbort(signal, () => {
+        this.#forget(waiter)
         reject(signal.reason as Error)
-      }
+      })
       const waiter: Waiter = {
         form,
         resolve(message) {
-          signal.removeEventListener('abort', onAbort)
+          stop()
           resolve(message)
         },
       }
-      signal.addEventListener('abort', onAbort, { once: true })
       this.#waiters.push(waiter)
     })
+  }
+
+  /** A waiter has given up. Those of one signal do so in the order in which they wait: then it is the first. */
+  #forget(waiter: Waiter): void {
+    if (this.#waiters[0] === waiter) this.#waiters.shift()
+    else this.#waiters = this.#waiters.filter((other) => other !== waiter)
   }
 
   #refuseOthers(): void {

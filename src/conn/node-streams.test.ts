@@ -47,6 +47,19 @@ describe('destroyOnAbort', () => {
   })
 })
 
+describe('destroyOnAbort, with what is no error', () => {
+  it('destroys with an AbortError, whose cause it is', async () => {
+    for (const reason of [null, 'left', 5]) {
+      const controller = new AbortController()
+      const stream = new Readable()
+      destroyOnAbort(stream, controller.signal)
+      controller.abort(reason)
+      const [error] = (await once(stream, 'error')) as Error[]
+      assert.deepEqual([error?.name, error?.cause], ['AbortError', reason])
+    }
+  })
+})
+
 describe('pushNext', () => {
   const reading = (read: () => Promise<Data | undefined>): Readable =>
     new Readable({

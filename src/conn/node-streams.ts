@@ -1,14 +1,13 @@
 import type { Readable } from 'node:stream'
 import { UsageError } from '../session/errors.ts'
 import type { Data } from '../session/message.ts'
+import { onAbort } from './on-abort.ts'
 
 /** Ends a stream when the signal is aborted, until it has ended anyway. */
 export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined): void {
   if (signal === undefined) return
-  const onAbort = (): void => void stream.destroy(signal.reason as Error)
-  if (signal.aborted) return onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  stream.once('close', () => signal.removeEventListener('abort', onAbort))
+  const stop = onAbort(signal, () => void stream.destroy(asError(signal.reason)))
+  stream.once('close', stop)
 }
 
 /** A peer must not be able to end the process, as an 'error' that nobody listens for would: only a mistake of ours may. */
@@ -16,6 +15,14 @@ export function surviveErrors(stream: Readable): void {
   stream.on('error', (error) => {
     if (error instanceof UsageError && stream.listenerCount('error') === 1) throw error
   })
+}
+
+/** Only an error fails a stream for everybody who listens; a signal may be aborted with anything. */
+function asError(reason: unknown): Error {
+  if (reason instanceof Error) return reason
+  const error = new Error('aborted', { cause: reason })
+  error.name = 'AbortError'
+  return error
 }
 
 /** Pushes the next chunk; to be called by `_read`. */
