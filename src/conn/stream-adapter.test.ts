@@ -6,7 +6,7 @@ import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
 import { CloseError, UsageError } from '../session/errors.ts'
 import type { Sendable } from '../session/session.ts'
-import { checkStreamOptions, StreamAdapter, streamOptionNames } from './stream-adapter.ts'
+import { checkStreamOptions, StreamAdapter } from './stream-adapter.ts'
 
 const KiB = 1024
 
@@ -212,7 +212,7 @@ describe('checkStreamOptions', () => {
       { type: 'binary', objectMode: false, signal },
       { objectMode: true },
     ])
-      checkStreamOptions(options as object, streamOptionNames)
+      checkStreamOptions(options as object)
   })
 
   it('refuses all else', () => {
@@ -223,7 +223,7 @@ describe('checkStreamOptions', () => {
       { objectMode: true, type: 'text' },
       { signal: 1 },
     ])
-      assert.throws(() => checkStreamOptions(options as object, streamOptionNames), {
+      assert.throws(() => checkStreamOptions(options as object), {
         code: 'ERR_WS_INVALID_OPTION',
       })
   })

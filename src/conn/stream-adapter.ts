@@ -1,6 +1,6 @@
 import { encodeCloseReason } from '../protocol/close-payload.ts'
 import type { CloseFrame } from '../session/close-info.ts'
-import { UsageError, WebSocketError } from '../session/errors.ts'
+import { CloseError, UsageError, WebSocketError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { Sendable } from '../session/session.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
@@ -19,24 +19,31 @@ export interface StreamOptions {
   readonly type?: MessageType | undefined
   /** Streams of messages instead: a text is a string, a binary message is a `Uint8Array`, both ways. Default false. */
   readonly objectMode?: boolean | undefined
+  /**
+   * Whether what is written once the peer has closed in order is dropped, until the writing side is ended. That is for
+   * bridges and for what is piped back through something slow, where the other side needs time to end, too. Default
+   * false: what is written then fails with the `CloseError`.
+   */
+  readonly allowHalfOpen?: boolean | undefined
   /** Fails the streams with the signal's reason, and closes the connection with 1011. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** The names of these options. */
-export const streamOptionNames: readonly (keyof StreamOptions)[] = ['type', 'objectMode', 'signal']
+const streamOptionNames: readonly (keyof StreamOptions)[] = ['type', 'objectMode', 'allowHalfOpen', 'signal']
 
 /** Longer payloads may be sent from where they lie, but a stream's writer may use its buffer again. */
 const COPIED_BY_CONN = 16 * 1024
 
 /** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
-export function checkStreamOptions(options: StreamOptions, names: readonly string[]): void {
-  checkNames(options, names)
-  const { type, objectMode, signal } = options
+export function checkStreamOptions(options: StreamOptions): void {
+  checkNames(options, streamOptionNames)
+  const { type, objectMode, allowHalfOpen, signal } = options
   if (type !== undefined && type !== 'text' && type !== 'binary')
     throw invalidOption(`type must be 'text' or 'binary', not ${String(type)}`)
   if (objectMode !== undefined && typeof objectMode !== 'boolean')
     throw invalidOption('objectMode must be a boolean')
+  if (allowHalfOpen !== undefined && typeof allowHalfOpen !== 'boolean')
+    throw invalidOption('allowHalfOpen must be a boolean')
   if (objectMode === true && type !== undefined)
     throw invalidOption('type is for streams of bytes; with objectMode each message has its own')
   checkSignal(signal)
@@ -117,6 +124,11 @@ export class StreamAdapter {
     void this.#conn.close(code, reason)
   }
 
+  /** Whether this is only that the connection has ended, in order. */
+  static isLate(error: unknown): boolean {
+    return error instanceof CloseError && endsQuietly(error.info)
+  }
+
   /** The connection's own error, once it has ended. */
   ended(): Promise<unknown> {
     return endError(this.#conn)
@@ -173,6 +185,6 @@ function closeFrame(error: unknown, complete: boolean): CloseFrame {
 }
 
 /** For what is wrong with the options of streams. */
-export function invalidOption(message: string): UsageError {
+function invalidOption(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)
 }

@@ -552,7 +552,7 @@ describe('the options of toDuplex', () => {
   it('are checked', async () => {
     await using ends = await pair()
     const bad: [object, RegExp][] = [
-      [{ typ: 'text' }, /typ is not an option; the options are type, objectMode, signal, allowHalfOpen/],
+      [{ typ: 'text' }, /typ is not an option; the options are type, objectMode, allowHalfOpen, signal/],
       [{ type: 'string' }, /type must be 'text' or 'binary', not string/],
       [{ objectMode: 1 }, /objectMode must be a boolean/],
       [{ objectMode: true, type: 'text' }, /type is for streams of bytes/],

@@ -1,26 +1,8 @@
 import { Duplex } from 'node:stream'
-import { CloseError } from '../session/errors.ts'
 import type { Sendable } from '../session/session.ts'
 import type { Conn } from './conn.ts'
-import { endsQuietly } from './message-iterator.ts'
 import { destroyOnAbort, pushNext, surviveErrors } from './node-streams.ts'
-import {
-  checkStreamOptions,
-  invalidOption,
-  StreamAdapter,
-  type StreamOptions,
-  streamOptionNames,
-} from './stream-adapter.ts'
-
-/** How a connection is seen as a Node stream. */
-export interface DuplexOptions extends StreamOptions {
-  /**
-   * Whether the stream can still be written to when the peer has closed in order, until `end()`: what is written then is
-   * dropped. That is for bridges, where the other side needs time to end, too. Default false: the stream ends itself,
-   * and what is written fails with the `CloseError`.
-   */
-  readonly allowHalfOpen?: boolean | undefined
-}
+import { checkStreamOptions, StreamAdapter, type StreamOptions } from './stream-adapter.ts'
 
 /**
  * A connection as a Node stream, for `pipeline` with sockets, files, processes and transforms. Reading holds the peer
@@ -62,10 +44,8 @@ export interface DuplexOptions extends StreamOptions {
  * service.close()
  * ```
  */
-export function toDuplex(conn: Conn, options: DuplexOptions = {}): Duplex {
-  checkStreamOptions(options, [...streamOptionNames, 'allowHalfOpen'])
-  if (options.allowHalfOpen !== undefined && typeof options.allowHalfOpen !== 'boolean')
-    throw invalidOption('allowHalfOpen must be a boolean')
+export function toDuplex(conn: Conn, options: StreamOptions = {}): Duplex {
+  checkStreamOptions(options)
   return new ConnDuplex(conn, options)
 }
 
@@ -74,7 +54,7 @@ class ConnDuplex extends Duplex {
   /** Something written came too late: the stream fails once all is read. */
   #lost = false
 
-  constructor(conn: Conn, options: DuplexOptions) {
+  constructor(conn: Conn, options: StreamOptions) {
     const { objectMode = false, allowHalfOpen = false, signal } = options
     // Nothing is read ahead: what waits, waits in the connection, and is not lost when the stream is destroyed.
     super({ objectMode, allowHalfOpen, readableHighWaterMark: 0 })
@@ -116,12 +96,12 @@ class ConnDuplex extends Duplex {
     callback(error)
   }
 
-  #writeFailed(error: unknown, callback: (error?: Error) => void): void {
-    const inOrder = error instanceof CloseError && endsQuietly(error.info)
+  #writeFailed(error: Error, callback: (error?: Error) => void): void {
+    const inOrder = StreamAdapter.isLate(error)
     if (inOrder && this.allowHalfOpen) callback()
     else if (inOrder && this.readableFlowing !== null && !this.readableEnded)
       this.#failBehindEnd(error, callback)
-    else callback(error as Error)
+    else callback(error)
   }
 
   /**
