@@ -530,8 +530,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     void this.close(CloseCode.TryAgainLater, 'too slow', error)
   }
 
-  abandoned(): void {
-    void this.close(CloseCode.InternalError, 'message abandoned')
+  abandoned({ code, reason }: CloseFrame): void {
+    void this.close(code, reason)
   }
 
   flushLater(): void {

@@ -1,5 +1,6 @@
 import type { Limits } from '../protocol/limits.ts'
 import type { Protocol } from '../protocol/protocol.ts'
+import type { CloseFrame } from '../session/close-info.ts'
 import type { MessageType } from '../session/message.ts'
 import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { Sendable } from '../session/session.ts'
@@ -17,8 +18,8 @@ export interface SenderOwner {
   flushLater(): void
   /** More waits than is allowed: the connection is to be closed. */
   tooSlow(buffered: number): void
-  /** Part of a message has left whose rest will not come. */
-  abandoned(): void
+  /** Part of a message has left whose rest will not come: the connection is to be closed. */
+  abandoned(frame: CloseFrame): void
 }
 
 /** Messages of more bytes are referenced while they wait, not copied. */
@@ -109,14 +110,23 @@ export class Sender {
     return true
   }
 
-  /** A message that was opened will not come to its end. */
-  abandon(message: OutgoingMessage): void {
+  /**
+   * A message that was opened will not come to its end.
+   *
+   * @param frame - what to close with if part of it has left
+   */
+  abandon(message: OutgoingMessage, frame: CloseFrame): void {
     if (this.#owner.state !== 'open') return
-    if (message.begun) return this.#owner.abandoned()
+    if (message.begun) return this.#owner.abandoned(frame)
     this.#opened().remove(message)
     this.#count()
     this.#outbox.wake()
     this.#owner.flushLater()
+  }
+
+  /** Rejects when the connection has ended. */
+  lost(signal: AbortSignal): Promise<void> {
+    return this.#outbox.drained(signal, () => Number.POSITIVE_INFINITY)
   }
 
   /** Resolves when there is room for more of a message that was opened, whatever waits behind it. */

@@ -1,10 +1,10 @@
-import { encodeCloseReason } from '../protocol/close-payload.ts'
 import type { CloseFrame } from '../session/close-info.ts'
-import { CloseError, UsageError, WebSocketError } from '../session/errors.ts'
+import { CloseError, UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { Sendable } from '../session/session.ts'
-import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { CloseCode } from '../wire/close-code.ts'
 import { unfinishedTail } from '../wire/utf8.ts'
+import { closeFrameOf } from './close-frame-of.ts'
 import type { Conn } from './conn.ts'
 import { endError, MessageBytes } from './message-bytes.ts'
 import { endsQuietly } from './message-iterator.ts'
@@ -176,12 +176,8 @@ function toBytes(data: Sendable): Uint8Array | undefined {
 
 /** What the peer is told when a stream is given up. */
 function closeFrame(error: unknown, complete: boolean): CloseFrame {
-  if (error === undefined || error === null)
-    return { code: complete ? CloseCode.Normal : CloseCode.InternalError, reason: '' }
-  const { closeCode, reason, message } = error as Readonly<Record<string, unknown>>
-  if (!isSendableCloseCode(closeCode as number)) return { code: CloseCode.InternalError, reason: '' }
-  const text = error instanceof WebSocketError ? message : reason
-  return encodeCloseReason(closeCode as number, typeof text === 'string' ? text : '').frame
+  const fine = complete && (error === undefined || error === null)
+  return closeFrameOf(error) ?? { code: fine ? CloseCode.Normal : CloseCode.InternalError, reason: '' }
 }
 
 /** For what is wrong with the options of streams. */
