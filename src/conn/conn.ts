@@ -492,6 +492,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * a connection alive: the heartbeat does that.
    *
    * @throws CloseError when the connection ends first
+   * @throws LimitError `ERR_WS_SEND_BUFFER_FULL` while more than `maxSendBuffer` waits; the connection stays
    * @throws the signal's reason when that is aborted
    */
   ping(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {

@@ -7,7 +7,7 @@ import { heapSlabs } from '../protocol/output.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { ProtocolHandler } from '../protocol/protocol-handler.ts'
 import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
-import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
+import { CloseError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { CloseDeadline } from './close-deadline.ts'
@@ -22,6 +22,7 @@ import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
+import { sendBufferError } from './send-buffer-error.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
@@ -193,6 +194,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   ping(signal: AbortSignal | undefined): Promise<number> {
     if (this.state !== 'open') return this.#afterClose()
+    const { overflow } = this.sender
+    if (overflow !== undefined) return silent(Promise.reject(overflow))
     this.#roundTrips ??= new RoundTrips(this.#wheel)
     return this.#roundTrips.measure(signal, (payload) => {
       this.#protocol.sendPing(payload)
@@ -523,10 +526,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   tooSlow(buffered: number): void {
-    const max = this.limits.maxSendBuffer
-    const message = `${buffered} bytes wait to be sent, more than ${max}`
-    const details = { limit: 'maxSendBuffer', actual: buffered, max }
-    const error = new LimitError('ERR_WS_SEND_BUFFER_FULL', CloseCode.TryAgainLater, message, details)
+    const error = sendBufferError(buffered, this.limits.maxSendBuffer)
     void this.close(CloseCode.TryAgainLater, 'too slow', error)
   }
 

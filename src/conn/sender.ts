@@ -1,10 +1,12 @@
 import type { Limits } from '../protocol/limits.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import type { CloseFrame } from '../session/close-info.ts'
+import type { LimitError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { Sendable } from '../session/session.ts'
 import type { Outbox } from './outbox.ts'
+import { sendBufferError } from './send-buffer-error.ts'
 import { OutgoingMessage, SendQueue } from './send-queue.ts'
 
 /** What `send` does when `maxSendBuffer` is exceeded: end the connection with 1013, or drop the message. */
@@ -53,6 +55,13 @@ export class Sender {
   /** Bytes that wait to leave. */
   get bufferedAmount(): number {
     return this.#outbox.waiting + this.#outbox.queued
+  }
+
+  /** What is wrong when too much waits. */
+  get overflow(): LimitError | undefined {
+    const { bufferedAmount } = this
+    const { maxSendBuffer } = this.#owner.limits
+    return bufferedAmount > maxSendBuffer ? sendBufferError(bufferedAmount, maxSendBuffer) : undefined
   }
 
   /** Whether the end waits for messages ahead of it. */

@@ -156,7 +156,7 @@ export class ProtocolError extends WebSocketError {
 }
 
 /**
- * Something grew past one of our limits. The connection was closed with `closeCode`.
+ * Something grew past one of our limits. The connection was closed with `closeCode`, unless it is told by what was called.
  *
  * @example
  * ```ts
