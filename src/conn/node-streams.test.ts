@@ -17,6 +17,16 @@ describe('surviveErrors', () => {
     assert.throws(() => stream.emit('error', mistake), mistake)
   })
 
+  it('lets a write behind its own end() be told, unless the peer may have ended it', async () => {
+    const late = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+    const stream = new Readable({ read() {} })
+    surviveErrors(stream)
+    assert.throws(() => stream.emit('error', late), late)
+    stream.push(null)
+    await once(stream.resume(), 'end')
+    stream.emit('error', late)
+  })
+
   it('leaves a mistake to those who listen', () => {
     const stream = new Readable()
     surviveErrors(stream)

@@ -10,11 +10,20 @@ export function destroyOnAbort(stream: Readable, signal: AbortSignal | undefined
   stream.once('close', stop)
 }
 
-/** A peer must not be able to end the process, as an 'error' that nobody listens for would: only a mistake of ours may. */
+/**
+ * A peer must not be able to end the process, as an 'error' that nobody listens for would, nor what is piped through a
+ * stream: only a mistake of the caller may.
+ */
 export function surviveErrors(stream: Readable): void {
   stream.on('error', (error) => {
-    if (error instanceof UsageError && stream.listenerCount('error') === 1) throw error
+    if (isMistake(stream, error) && stream.listenerCount('error') === 1) throw error
   })
+}
+
+function isMistake(stream: Readable, error: Error): boolean {
+  if (error instanceof UsageError) return true
+  // Once the peer has closed, the stream ends itself, and others may not know it yet.
+  return (error as NodeJS.ErrnoException).code === 'ERR_STREAM_WRITE_AFTER_END' && !stream.readableEnded
 }
 
 /** Only an error fails a stream for everybody who listens; a signal may be aborted with anything. */

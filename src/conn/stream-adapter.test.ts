@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { type ConnectedPair, connectedPair } from '../../test/support/connected-pair.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
-import { CloseError, UsageError } from '../session/errors.ts'
+import { CloseError, ProtocolError } from '../session/errors.ts'
 import type { Sendable } from '../session/session.ts'
 import { checkStreamOptions, StreamAdapter } from './stream-adapter.ts'
 
@@ -70,6 +70,49 @@ describe('a StreamAdapter', () => {
     )
   })
 
+  it('puts the halves of characters in strings together', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ unit: 'binary', maxLength: 50 }),
+        fc.array(fc.nat(200), { maxLength: 20 }),
+        fc.constantFrom('text', 'binary'),
+        async (text, cuts, type) => {
+          const peer = new TestLink()
+          const adapter = new StreamAdapter(peer.conn, { type })
+          const ends = [...new Set([...cuts.map((at) => at % (text.length + 1)), text.length])]
+          let start = 0
+          for (const end of ends.sort((a, b) => a - b)) {
+            adapter.write(text.slice(start, end))
+            start = end
+          }
+          await turn()
+          const sent = peer.sent().map((event) => event.split(' ')[1])
+          assert.equal(sent.join(''), Buffer.from(text).toString('hex'))
+        },
+      ),
+    )
+  })
+
+  it('sends half a character that bytes or the end follow as send does', async () => {
+    for (const finish of [false, true]) {
+      const peer = new TestLink()
+      const adapter = new StreamAdapter(peer.conn, { type: 'text' })
+      adapter.write('\ud83d')
+      adapter.write('')
+      if (finish) void adapter.finish().catch(() => {})
+      else adapter.write(Buffer.from('x'))
+      await turn()
+      assert.equal(peer.sent()[0], finish ? 'text efbfbd' : 'text efbfbd78')
+      peer.conn.terminate()
+    }
+    const peer = new TestLink()
+    const adapter = new StreamAdapter(peer.conn, { type: 'text' })
+    adapter.write('\ud83d')
+    adapter.close(undefined, true)
+    await turn()
+    assert.equal(peer.sent().join(), 'close 1011 ""')
+  })
+
   it('waits before it writes where others have filled the send buffer: nothing is dropped by a slow policy', async () => {
     const peer = new TestLink({ slow: 'skip', limits: { maxSendBuffer: 100 * KiB } })
     const adapter = new StreamAdapter(peer.conn, {})
@@ -115,7 +158,7 @@ describe('a StreamAdapter', () => {
     const other = new TestLink()
     const adapter = new StreamAdapter(other.conn, { type: 'text' })
     adapter.write(Buffer.from('€').subarray(0, 2))
-    await assert.rejects(adapter.finish(), UsageError)
+    await assert.rejects(adapter.finish(), ProtocolError)
   })
 
   it('tells of what there was no room for behind our Close frame', async () => {

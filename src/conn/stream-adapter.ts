@@ -1,5 +1,5 @@
 import type { CloseFrame } from '../session/close-info.ts'
-import { CloseError, UsageError } from '../session/errors.ts'
+import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { Sendable } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
@@ -63,6 +63,8 @@ export class StreamAdapter {
   readonly #messages: AsyncIterator<Message, undefined>
   /** The beginning of a character whose end is to come with the next write. */
   #half: Uint8Array | undefined
+  /** The same of a string: a high surrogate whose low one is to come. */
+  #high = ''
 
   constructor(conn: Conn, { type = 'binary', objectMode = false }: StreamOptions) {
     this.#conn = conn
@@ -87,14 +89,15 @@ export class StreamAdapter {
    * Sends a message.
    *
    * @returns a promise when the next one should wait
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for what cannot be sent, in the promise: CloseError when it is too late
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for what is no message
+   * @throws ProtocolError `ERR_WS_INVALID_UTF8` for bytes that are no text; in the promise: CloseError when it is too late
    */
   write(data: Sendable): Promise<void> | undefined {
     // Others may send, too: beyond this the slow policy would have this message, or the connection, dropped.
     if (this.#conn.bufferedAmount > this.#conn.maxSendBuffer)
       return this.#conn.drained().then(() => this.write(data))
-    const whole = this.#ownBytes(data)
-    if (whole === undefined || this.#conn.send(whole, this.#type)) return undefined
+    const whole = this.#ownData(data)
+    if (whole === undefined || this.#send(whole)) return undefined
     return this.#conn.drained()
   }
 
@@ -102,11 +105,13 @@ export class StreamAdapter {
    * Closes the connection with 1000 once what was written has left. Resolves when the peer has answered.
    *
    * @throws CloseError when the connection did not end in order
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the text ends inside a character
+   * @throws ProtocolError `ERR_WS_INVALID_UTF8` when the bytes of a text end inside a character
    */
   async finish(): Promise<void> {
-    if (this.#half !== undefined)
-      throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the text ends inside a character')
+    if (this.#half !== undefined) throw notText('the text ends inside a character')
+    // As `send` does with half a character that nothing follows.
+    if (this.#high !== '') this.#send(this.#high)
+    this.#high = ''
     // The time for closing is limited, that for sending is not.
     await this.#conn.drained().catch(() => {})
     const info = await this.#conn.close()
@@ -120,7 +125,7 @@ export class StreamAdapter {
    */
   close(error: unknown, complete: boolean): void {
     if (this.#conn.state !== 'open') return
-    const { code, reason } = closeFrame(error, complete && this.#half === undefined)
+    const { code, reason } = closeFrame(error, complete && this.#half === undefined && this.#high === '')
     void this.#conn.close(code, reason)
   }
 
@@ -152,10 +157,13 @@ export class StreamAdapter {
   }
 
   /** What can be sent now and kept: a stream may be cut anywhere, but a text message only between two characters. */
-  #ownBytes(data: Sendable): Sendable | undefined {
+  #ownData(data: Sendable): Sendable | undefined {
     const half = this.#half
-    let bytes = typeof data === 'string' && half !== undefined ? Buffer.from(data, 'utf8') : toBytes(data)
+    if (typeof data === 'string' && half === undefined) return this.#ownText(data)
+    let bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : toBytes(data)
     if (bytes === undefined) return data
+    if (this.#high !== '') bytes = Buffer.concat([Buffer.from(this.#high, 'utf8'), bytes])
+    this.#high = ''
     if (this.#type === 'text') {
       if (half !== undefined) bytes = Buffer.concat([half, bytes])
       const end = unfinishedTail(bytes, 0, bytes.length)
@@ -165,6 +173,26 @@ export class StreamAdapter {
     }
     return bytes.length > COPIED_BY_CONN ? Buffer.from(bytes) : bytes
   }
+
+  /** The text without the half of a character at its end. In objects each string is a message of its own. */
+  #ownText(text: string): string | undefined {
+    if (this.#type === undefined) return text
+    const all = this.#high + text
+    const halved = (all.charCodeAt(all.length - 1) & 0xfc00) === 0xd800
+    this.#high = halved ? all.slice(-1) : ''
+    if (halved) return all.length === 1 ? undefined : all.slice(0, -1)
+    return all
+  }
+
+  #send(data: Sendable): boolean {
+    try {
+      return this.#conn.send(data, this.#type)
+    } catch (cause) {
+      // What is piped into a stream is often a third party's: its bytes must not count as a mistake of the caller.
+      if (this.#type === 'text' && data instanceof Uint8Array) throw notText('the text is not UTF-8', cause)
+      throw cause
+    }
+  }
 }
 
 /** The bytes that were given, if they are bytes. */
@@ -172,6 +200,11 @@ function toBytes(data: Sendable): Uint8Array | undefined {
   if (data instanceof Uint8Array) return data
   if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   return data instanceof ArrayBuffer ? new Uint8Array(data) : undefined
+}
+
+/** For what was written to a stream of text and is none. */
+function notText(message: string, cause?: unknown): ProtocolError {
+  return new ProtocolError('ERR_WS_INVALID_UTF8', CloseCode.InvalidPayload, message, { cause })
 }
 
 /** What the peer is told when a stream is given up. */

@@ -76,16 +76,37 @@ describe('toDuplex, in bytes', () => {
     stream.write(bytes.subarray(0, 2))
     stream.end('x')
     const error = await failure(finished(stream))
-    assert.ok(error instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok(error instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
   })
 
   it('refuses to end a text inside a character', async () => {
     await using ends = await pair()
     const stream = toDuplex(ends.client, { type: 'text' })
     stream.end(Buffer.of(0xe2, 0x82))
-    assert.ok((await failure(finished(stream))) instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok((await failure(finished(stream))) instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
+  })
+
+  it('puts a character together that is cut between two strings, whatever the type', async () => {
+    for (const type of ['text', 'binary'] as const) {
+      await using ends = await pair()
+      const stream = toDuplex(ends.client, { type })
+      for (const half of ['a\ud83d', '\ude00b\ud83d', '\ude00\ud83d']) stream.write(half)
+      stream.end()
+      const sent: string[] = []
+      for await (const data of ends.server) sent.push(String(data))
+      assert.deepEqual(sent, ['a', '😀b', '😀', '\ufffd'])
+    }
+  })
+
+  it('takes strings in the encoding that is said', async () => {
+    await using ends = await pair()
+    const stream = toDuplex(ends.client, { type: 'text' })
+    stream.write('é', 'UTF-8' as 'utf-8')
+    stream.write(Buffer.from('€').toString('base64').slice(0, 2), 'base64')
+    stream.write(Buffer.from('€').subarray(1).toString('hex'), 'hex')
+    assert.deepEqual([await ends.server.read(), await ends.server.read()], ['é', '€'])
   })
 
   it('reads text with setEncoding, wherever characters are cut', async () => {
@@ -515,15 +536,17 @@ describe('the end of a Duplex', () => {
     ends.serverSocket.destroy()
   })
 
-  it('ends no process, listened to or not, whatever the peer does', async () => {
+  it('ends no process, listened to or not, whatever the peer does, or is piped into it', async () => {
     for (const end of [
       (ends: ConnectedPair) => ends.server.terminate(),
-      (ends: ConnectedPair) => ends.server.send('text'),
+      (ends: ConnectedPair) => ends.server.send(Buffer.from('binary')),
+      (_ends: ConnectedPair, stream: Duplex) => Readable.from([Buffer.of(0xff)]).pipe(stream),
+      (_ends: ConnectedPair, stream: Duplex) => stream.end(Buffer.of(0xe2)),
     ]) {
       await using ends = await pair()
-      const stream = toDuplex(ends.client)
+      const stream = toDuplex(ends.client, { type: 'text' })
       stream.resume()
-      end(ends)
+      end(ends, stream)
       await new Promise((resolve) => stream.once('close', resolve))
       assert.ok(stream.errored !== null)
     }

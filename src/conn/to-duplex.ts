@@ -57,7 +57,8 @@ class ConnDuplex extends Duplex {
   constructor(conn: Conn, options: StreamOptions) {
     const { objectMode = false, allowHalfOpen = false, signal } = options
     // Nothing is read ahead: what waits, waits in the connection, and is not lost when the stream is destroyed.
-    super({ objectMode, allowHalfOpen, readableHighWaterMark: 0 })
+    // A string stays one: what is cut inside a character is put together again.
+    super({ objectMode, allowHalfOpen, readableHighWaterMark: 0, decodeStrings: false })
     this.#adapter = new StreamAdapter(conn, options)
     surviveErrors(this)
     destroyOnAbort(this, signal)
@@ -69,10 +70,11 @@ class ConnDuplex extends Duplex {
     pushNext(this, () => this.#adapter.read())
   }
 
-  override _write(chunk: Sendable, _encoding: BufferEncoding, callback: (error?: Error) => void): void {
+  override _write(chunk: Sendable, encoding: BufferEncoding, callback: (error?: Error) => void): void {
+    const encoded = typeof chunk === 'string' && !this.writableObjectMode && !/^utf-?8$/i.test(encoding)
     let room: Promise<void> | undefined
     try {
-      room = this.#adapter.write(chunk)
+      room = this.#adapter.write(encoded ? Buffer.from(chunk as string, encoding) : chunk)
     } catch (error) {
       return callback(error as Error)
     }

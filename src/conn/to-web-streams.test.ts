@@ -89,16 +89,16 @@ describe('toWebStreams, in bytes', () => {
     await using ends = await pair()
     const writer = toWebStreams(ends.client, { type: 'text' }).writable.getWriter()
     await writer.write(Uint8Array.of(0xe2, 0x82))
-    assert.ok((await failure(writer.write('x'))) instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok((await failure(writer.write('x'))) instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
   })
 
   it('refuses to end a text inside a character', async () => {
     await using ends = await pair()
     const writer = toWebStreams(ends.client, { type: 'text' }).writable.getWriter()
     await writer.write(Buffer.from('€').subarray(0, 2))
-    assert.ok((await failure(writer.close())) instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok((await failure(writer.close())) instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
   })
 
   it('fails at a message of the other type, and closes with 1003', async () => {
