@@ -346,7 +346,8 @@ describe('reading', () => {
     server.onMessage(() => {})
     assert.throws(() => server.onMessage(() => {}), usage('ERR_WS_CONCURRENT_READ'))
     await assert.rejects(server.read(), usage('ERR_WS_CONCURRENT_READ'))
-    await assert.rejects(server[Symbol.asyncIterator]().next(), usage('ERR_WS_CONCURRENT_READ'))
+    for (const loop of [server, server.messages(), server.streams(), server.json()])
+      assert.throws(() => loop[Symbol.asyncIterator](), usage('ERR_WS_CONCURRENT_READ'))
   })
 })
 

@@ -44,6 +44,8 @@ type Form = TextAs | 'stream'
 interface Waiter {
   readonly resolve: (message: Message | MessageStream | undefined) => void
   readonly form: Form
+  /** Who gives up by {@link Inbox.leave}. */
+  readonly owner: object | undefined
 }
 
 /** Stands for an empty list until there is something to list. Nothing is ever put into it. */
@@ -172,14 +174,18 @@ export class Inbox implements StreamHandler, StreamOwner {
    *
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when a listener takes the messages
    */
-  take(text: TextAs, signal?: AbortSignal): Message | undefined | Promise<Message | undefined> {
+  take(
+    text: TextAs,
+    signal?: AbortSignal,
+    owner?: object,
+  ): Message | undefined | Promise<Message | undefined> {
     this.#refuseOthers()
     signal?.throwIfAborted()
     const message = this.#next()
     if (message !== undefined) return inForm(message, text)
     if (this.#ended) return undefined
     this.#text = text
-    const taken = this.#wait(text, signal) as Promise<Message | undefined>
+    const taken = this.#wait(text, signal, owner) as Promise<Message | undefined>
     if (this.#held && this.#waiters.length === 1) this.#refuseHeld()
     return taken
   }
@@ -189,13 +195,16 @@ export class Inbox implements StreamHandler, StreamOwner {
    *
    * @throws UsageError `ERR_WS_CONCURRENT_READ` as for {@link take}
    */
-  takeStream(signal?: AbortSignal): MessageStream | undefined | Promise<MessageStream | undefined> {
+  takeStream(
+    signal?: AbortSignal,
+    owner?: object,
+  ): MessageStream | undefined | Promise<MessageStream | undefined> {
     this.#refuseOthers()
     signal?.throwIfAborted()
     const message = this.#next()
     if (message !== undefined) return this.#asStream(message)
     if (this.#ended) return undefined
-    const taken = this.#wait('stream', signal) as Promise<MessageStream | undefined>
+    const taken = this.#wait('stream', signal, owner) as Promise<MessageStream | undefined>
     if (this.wanted) this.#flow.stream()
     return taken
   }
@@ -225,6 +234,14 @@ export class Inbox implements StreamHandler, StreamOwner {
     this.#bytes = 0
     if (this.#held) this.#refuseHeld()
     this.#resumeIfRoom()
+  }
+
+  /** Whoever waits for this owner waits no more, and gets `undefined` in place of a message. */
+  leave(owner: object): void {
+    const gone = this.#waiters.filter((waiter) => waiter.owner === owner)
+    if (gone.length === 0) return
+    this.#waiters = this.#waiters.filter((waiter) => waiter.owner !== owner)
+    for (const waiter of gone) waiter.resolve(undefined)
   }
 
   /** No more messages will come. Those that wait can still be taken; one that has not come whole ends with the error. */
@@ -271,11 +288,15 @@ export class Inbox implements StreamHandler, StreamOwner {
     return this.#reader
   }
 
-  #wait(form: Form, signal: AbortSignal | undefined): Promise<Message | MessageStream | undefined> {
+  #wait(
+    form: Form,
+    signal: AbortSignal | undefined,
+    owner: object | undefined,
+  ): Promise<Message | MessageStream | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#waiters === NONE) this.#waiters = []
       if (signal === undefined) {
-        this.#waiters.push({ resolve, form })
+        this.#waiters.push({ resolve, form, owner })
         return
       }
       const stop = onAbort(signal, () => {
@@ -284,6 +305,7 @@ export class Inbox implements StreamHandler, StreamOwner {
       })
       const waiter: Waiter = {
         form,
+        owner,
         resolve(message) {
           stop()
           resolve(message)
@@ -299,9 +321,14 @@ export class Inbox implements StreamHandler, StreamOwner {
     else this.#waiters = this.#waiters.filter((other) => other !== waiter)
   }
 
-  #refuseOthers(): void {
+  /** @throws UsageError `ERR_WS_CONCURRENT_READ` when a listener takes the messages */
+  refuseListener(): void {
     if (this.#listener !== undefined)
       throw new UsageError('ERR_WS_CONCURRENT_READ', 'all messages go to the onMessage listener')
+  }
+
+  #refuseOthers(): void {
+    this.refuseListener()
     if (this.#reader?.done === false)
       throw new UsageError(
         'ERR_WS_CONCURRENT_READ',

@@ -160,6 +160,16 @@ describe('a message that is taken whole from its stream', () => {
     assert.equal((await stream.bytes()).buffer, bytes.buffer)
   })
 
+  it('is taken up to a size that is one', async () => {
+    for (const size of [Number.NaN, -1, '5', null]) {
+      const { stream, chunks } = setUp()
+      chunks.end()
+      for (const taken of [stream.bytes(size as number), stream.text(size as number)])
+        await assert.rejects(taken, { code: 'ERR_WS_INVALID_ARGUMENT' })
+      assert.equal(await stream.text(Number.POSITIVE_INFINITY), '')
+    }
+  })
+
   it('may be empty', async () => {
     const { stream, chunks } = setUp()
     chunks.end()

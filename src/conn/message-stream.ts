@@ -107,6 +107,7 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
    * The whole message, for one that turned out to be small.
    *
    * @param maxSize - in bytes; default: `maxMessageSize`
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `maxSize` is no number from 0 to `Infinity`
    * @throws LimitError `ERR_WS_MESSAGE_TOO_LARGE` when it is longer; the rest is then cancelled, the connection stays
    * @throws CloseError when the connection ends before the message
    * @throws UsageError `ERR_WS_STREAM_CANCELLED`, or the reason, when the rest was cancelled
@@ -116,6 +117,8 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
   }
 
   async #collect(maxSize: number): Promise<Uint8Array> {
+    if (typeof maxSize !== 'number' || !(maxSize >= 0))
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `maxSize must be 0 or more, not ${String(maxSize)}`)
     const chunks: Uint8Array[] = []
     let length = 0
     for await (const chunk of this) {

@@ -8,7 +8,7 @@ import { closeFrameOf } from './close-frame-of.ts'
 import type { Conn } from './conn.ts'
 import { endError, MessageBytes } from './message-bytes.ts'
 import { endsQuietly } from './message-iterator.ts'
-import { checkNames } from './options.ts'
+import { checkNames, checkSignal } from './options.ts'
 
 /** What the messages of a connection are as streams. */
 export interface StreamOptions {
@@ -47,12 +47,6 @@ export function checkStreamOptions(options: StreamOptions): void {
   if (objectMode === true && type !== undefined)
     throw invalidOption('type is for streams of bytes; with objectMode each message has its own')
   checkSignal(signal)
-}
-
-/** @throws UsageError `ERR_WS_INVALID_OPTION` for what is no signal */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidOption('signal must be an AbortSignal')
 }
 
 /** A connection as something to read from and to write to: what Node's streams and Web streams have in common. */

@@ -554,11 +554,13 @@ describe('the end of a Duplex', () => {
 })
 
 describe('a Duplex beside other ways to read', () => {
-  it('is refused the messages that go to a listener, and says so', async () => {
+  it('is refused at once where a listener takes the messages', async () => {
     await using ends = await pair()
     ends.client.onMessage(() => {})
-    const error = await failure(finished(toDuplex(ends.client)))
-    assert.equal((error as UsageError).code, 'ERR_WS_CONCURRENT_READ')
+    for (const objectMode of [false, true])
+      assert.throws(() => toDuplex(ends.client, { objectMode }), { code: 'ERR_WS_CONCURRENT_READ' })
+    await ends.client.ping()
+    assert.equal(ends.client.state, 'open')
   })
 
   it('takes what waited before', async () => {

@@ -19,7 +19,8 @@ import { checkStreamOptions, StreamAdapter, type StreamOptions } from './stream-
  * - `destroy()` closes with 1000 if all that was written has left, and with 1011 if not, or if there is an error; with
  *   the error's `closeCode` if it has one.
  *
- * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong, `ERR_WS_CONCURRENT_READ` when `onMessage` takes the
+ * messages
  *
  * @example
  * ```ts run

@@ -432,6 +432,13 @@ describe('the end of Web streams', () => {
 })
 
 describe('the options of toWebStreams', () => {
+  it('are refused with all else where a listener takes the messages', async () => {
+    await using ends = await pair()
+    ends.client.onMessage(() => {})
+    for (const objectMode of [false, true])
+      assert.throws(() => toWebStreams(ends.client, { objectMode }), { code: 'ERR_WS_CONCURRENT_READ' })
+  })
+
   it('are checked', async () => {
     await using ends = await pair()
     const bad: [object, RegExp][] = [

@@ -33,7 +33,8 @@ export interface WebStreams<
  *   the option `signal` give up a write that waits for the peer. The `signal` of `pipeTo` does not: by the Streams
  *   standard, a pipe waits for its last write before it looks at it.
  *
- * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong, `ERR_WS_CONCURRENT_READ` when `onMessage` takes the
+ * messages
  *
  * @example
  * ```ts run
