@@ -246,7 +246,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * await conn.drained({ signal: AbortSignal.timeout(5_000) }) // a deadline for writing
    * ```
    */
-  drained(options?: SignalOption): Promise<void> {
+  drained(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
     return options === undefined ? this.#link.drained() : silent(this.#drained(options))
   }
 
@@ -333,7 +333,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * console.log(await conn.read({ signal: AbortSignal.timeout(1_000) })) // hello
    * ```
    */
-  read(options?: SignalOption): Promise<Data> {
+  read(options?: { readonly signal?: AbortSignal | undefined }): Promise<Data> {
     return silent(this.#read(options))
   }
 
@@ -398,7 +398,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * })
    * ```
    */
-  readStream(options?: SignalOption): Promise<MessageStream> {
+  readStream(options?: { readonly signal?: AbortSignal | undefined }): Promise<MessageStream> {
     return silent(this.#readStream(options))
   }
 
@@ -424,7 +424,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * }
    * ```
    */
-  streams(options?: SignalOption): AsyncIterable<MessageStream> {
+  streams(options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<MessageStream> {
     const signal = signalOf(options)
     const iterate = (): AsyncIterator<MessageStream, undefined> => {
       let last: MessageStream | undefined
@@ -504,7 +504,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * @throws LimitError `ERR_WS_SEND_BUFFER_FULL` while more than `maxSendBuffer` waits; the connection stays
    * @throws the signal's reason when that is aborted
    */
-  ping(options?: SignalOption): Promise<number> {
+  ping(options?: { readonly signal?: AbortSignal | undefined }): Promise<number> {
     return silent(this.#ping(options))
   }
 
@@ -531,7 +531,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * console.log(wasClean) // true
    * ```
    */
-  close(code: number = CloseCode.Normal, reason = '', options?: SignalOption): Promise<CloseInfo> {
+  close(
+    code: number = CloseCode.Normal,
+    reason = '',
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<CloseInfo> {
     const signal = signalOf(options)
     if (code !== CloseCode.NoStatus) checkCloseFrame(code, reason)
     const closed = this.#link.close(code, reason)
@@ -544,7 +548,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     this.#link.terminate()
   }
 
-  /** Closes with 1000 and waits for the end: for `await using`. */
+  /** Closes with 1000 and waits for the end: for `await using`. Also when its block is left by an exception. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

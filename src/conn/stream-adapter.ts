@@ -25,7 +25,10 @@ export interface StreamOptions {
    * false: what is written then fails with the `CloseError`.
    */
   readonly allowHalfOpen?: boolean | undefined
-  /** Fails the streams with the signal's reason, and closes the connection with 1011. */
+  /**
+   * Fails the streams with the signal's reason (a Node stream with an `AbortError` if that is no `Error`), and closes the
+   * connection with 1011, or the reason's `closeCode`.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
