@@ -369,6 +369,20 @@ describe('the end of Web streams', () => {
     }
   })
 
+  it('by abort() while close() waits for the peer to answer', async () => {
+    const peer = new TestLink()
+    const writer = toWebStreams(peer.conn).writable.getWriter()
+    writer.closed.catch(() => {})
+    const closing = failure(writer.close())
+    assert.ok(await isPending(closing))
+    const reason = new Error('stop')
+    await failure(writer.abort(reason))
+    assert.equal(await closing, reason)
+    assert.equal(peer.conn.state, 'closing')
+    peer.conn.terminate()
+    await peer.conn.closed
+  })
+
   it('by a source or a destination that fails', async () => {
     const why = new Error('on purpose')
     for (const pipe of [
