@@ -10,6 +10,7 @@ import {
   type Limits,
   type Server,
   serve,
+  type WebSocketError,
 } from 'silverback'
 import { assertNoLeaks } from './leaks.ts'
 
@@ -232,7 +233,7 @@ describe('a stream that does not come to its end', () => {
     // It has left by then.
     await conn.ping()
     const { stats }: { stats: ConnStats } = await conn.close(4000)
-    assert.equal(stats.messagesDropped, 1)
+    assert.equal(stats.sendsDropped, 1)
     assert.ok((await fails(writer.write('more'))) instanceof CloseError)
     const [text, error] = (await result) as [string, Error]
     assert.equal(text, 'only the beginning')
@@ -270,6 +271,29 @@ describe('a reader of a stream', () => {
       conn.send(Buffer.alloc(10 * MiB))
       assert.equal(await conn.read(), 'binary true')
       await conn.drained()
+    }
+  })
+
+  it('that is not awaited in its loop, or left behind by it, never takes a part for the whole', async () => {
+    for (const leave of [false, true]) {
+      const texts: Promise<Error>[] = []
+      const loop = async (conn: Conn): Promise<void> => {
+        for await (const message of conn.streams()) {
+          texts.push(fails(message.text()))
+          if (leave) break
+        }
+      }
+      await using server = await serve({}, loop)
+      await using conn = await dial(server.url)
+      const writer = conn.writeStream('text')
+      await writer.write('one half ')
+      await writer.write('and the other')
+      await writer.close()
+      await conn.ping()
+      await conn.close()
+      for (const error of await Promise.all(texts))
+        assert.equal((error as WebSocketError).code, 'ERR_WS_STREAM_CANCELLED')
+      assert.equal(texts.length, 1)
     }
   })
 

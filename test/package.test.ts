@@ -73,7 +73,6 @@ const entries: Readonly<
       'DialTlsOptions',
       'DrainOptions',
       'DropReason',
-      'DuplexOptions',
       'EncodingStats',
       'ErrorCode',
       'Extension',

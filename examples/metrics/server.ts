@@ -57,7 +57,7 @@ total('websocket_received_bytes_total', 'Bytes received', () => server.stats.byt
 total('websocket_sent_bytes_total', 'Bytes sent', () => server.stats.bytesSent)
 total('websocket_received_messages_total', 'Messages received', () => server.stats.messagesReceived)
 total('websocket_sent_messages_total', 'Messages sent', () => server.stats.messagesSent)
-total('websocket_dropped_messages_total', 'Messages dropped', () => server.stats.messagesDropped)
+total('websocket_dropped_sends_total', 'Messages not sent', () => server.stats.sendsDropped)
 
 new Counter({
   name: 'websocket_closed_total',

@@ -209,7 +209,7 @@ describe('reconnecting: sending', () => {
     for (let i = 0; i < 100; i++) session.send(`${i} ${'x'.repeat(500)}`)
     await clock.settle()
     assert.equal(heard.length, 100)
-    assert.equal(pairs[0]?.client.stats.messagesDropped, 0)
+    assert.equal(pairs[0]?.client.stats.sendsDropped, 0)
   })
 
   it('reports a message with which an extension fails when nobody can be told any more', async () => {

@@ -319,14 +319,12 @@ export class ReconnectingConn<Subprotocol extends string = string>
 
   #waitForRoom(conn: Conn): void {
     this.#congested = true
-    // A bound below its mark for "full" has no event of its own, but what is sent has left when the peer answers.
-    const room = conn.bufferedAmount > conn.maxSendBuffer ? conn.ping() : conn.drained()
     const goOn = (): void => {
       this.#congested = false
       this.#pump(conn)
     }
     // When it ends instead, what waits goes to the next.
-    room.then(goOn, () => {})
+    conn.drained().then(goOn, () => {})
   }
 
   /** Hands over what waits, as long as the connection has room. */
@@ -409,7 +407,8 @@ const neverConnected: CloseInfo = {
     bytesSent: 0,
     messagesReceived: 0,
     messagesSent: 0,
-    messagesDropped: 0,
+    sendsDropped: 0,
+    receivesDropped: 0,
     rtt: undefined,
   },
 }

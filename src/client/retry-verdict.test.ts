@@ -12,7 +12,14 @@ import {
 import { closeRules, judgeClose, judgeFailure, statusRules } from './retry-verdict.ts'
 
 function ended(code: number, details: Partial<CloseInfo> = {}): CloseInfo {
-  const stats = { bytesReceived: 0, bytesSent: 0, messagesReceived: 0, messagesSent: 0, messagesDropped: 0 }
+  const stats = {
+    bytesReceived: 0,
+    bytesSent: 0,
+    messagesReceived: 0,
+    messagesSent: 0,
+    sendsDropped: 0,
+    receivesDropped: 0,
+  }
   return {
     code,
     reason: '',

@@ -103,6 +103,15 @@ describe('broadcast', () => {
     assert.equal(one.calls.length, 0)
   })
 
+  it('takes no option that does not exist', () => {
+    const link = new TestLink()
+    assert.throws(() => broadcast([link.conn], 'hi', { excpet: link.conn } as object), {
+      code: 'ERR_WS_INVALID_OPTION',
+    })
+    assert.deepEqual(link.sent(), [])
+    link.conn.terminate()
+  })
+
   it('reaches connections of both roles', async () => {
     const links = [new TestLink(), new TestLink({ role: 'client' })]
     assert.equal(

@@ -2,6 +2,7 @@ import { UsageError } from '../session/errors.ts'
 import { Prepared, prepare } from '../session/prepared.ts'
 import type { Sendable, Session } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { checkNames } from './options.ts'
 
 /** How {@link broadcast} treats its audience. */
 export interface BroadcastOptions {
@@ -25,7 +26,8 @@ export interface BroadcastResult {
 /**
  * Sends one message to many sessions. It is encoded once, and its bytes are shared.
  *
- * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` cannot be sent, `ERR_WS_INVALID_OPTION` for an unknown policy
+ * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` cannot be sent, `ERR_WS_INVALID_OPTION` for an unknown option or
+ * policy
  *
  * @example
  * ```ts
@@ -38,9 +40,10 @@ export interface BroadcastResult {
 export function broadcast(
   sessions: Iterable<Session>,
   data: Sendable,
-  options: BroadcastOptions = {},
+  options?: BroadcastOptions,
 ): BroadcastResult {
-  const { except, slow = 'skip' } = options
+  if (options !== undefined) checkNames(options, ['except', 'slow'])
+  const { except, slow = 'skip' } = options ?? {}
   if (slow !== 'queue' && slow !== 'skip' && slow !== 'close') {
     throw new UsageError(
       'ERR_WS_INVALID_OPTION',

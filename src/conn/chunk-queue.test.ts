@@ -93,7 +93,7 @@ describe('a queue of chunks', () => {
     await taken
     assert.equal(calls, 1)
     push(queue, 'three')
-    queue.cancel()
+    queue.cancel(undefined)
     assert.deepEqual([calls, queue.bytes], [2, 0])
   })
 
@@ -108,17 +108,18 @@ describe('a queue of chunks', () => {
     assert.equal(await rest(queue), 'onetwothree')
   })
 
-  it('that is cancelled drops what waits and what comes, and lets nobody wait', async () => {
+  it('that is cancelled drops what waits and what comes, and tells whoever reads', async () => {
     for (const end of ['end', 'fail', 'nothing']) {
       const queue = new ChunkQueue()
+      const reason = new Error('no use for it')
       const taken = [queue.take()]
-      queue.cancel()
-      queue.cancel()
+      queue.cancel(reason)
+      queue.cancel(new Error('again'))
       push(queue, 'dropped')
       if (end === 'end') queue.end()
       if (end === 'fail') queue.fail(failure)
       taken.push(queue.take())
-      assert.deepEqual(await Promise.all(taken), [undefined, undefined])
+      for (const result of taken) await assert.rejects(result, reason)
       assert.deepEqual([queue.bytes, queue.cancelled], [0, true])
     }
   })

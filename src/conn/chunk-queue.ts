@@ -14,11 +14,15 @@ export class ChunkQueue {
   readonly #waiters: Waiter[] = []
   #ended = false
   #failure: { readonly error: unknown } | undefined
-  /** Nobody will read any more. */
-  cancelled = false
+  #cancelled: { readonly reason: unknown } | undefined
 
   constructor(onTaken: () => void = () => {}) {
     this.#onTaken = onTaken
+  }
+
+  /** Whether the rest was dropped. */
+  get cancelled(): boolean {
+    return this.#cancelled !== undefined
   }
 
   /** Bytes that wait. */
@@ -54,18 +58,19 @@ export class ChunkQueue {
       this.#onTaken()
       return chunk
     }
-    if (this.#ended || this.cancelled) return undefined
+    if (this.#cancelled !== undefined) throw this.#cancelled.reason
+    if (this.#ended) return undefined
     if (this.#failure !== undefined) throw this.#failure.error
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
     })
   }
 
-  /** Drops what waits, and what will come. */
-  cancel(): void {
-    this.cancelled = true
+  /** Drops what waits, and what will come. Whoever reads gets the reason, lest what was read look whole. */
+  cancel(reason: unknown): void {
+    this.#cancelled ??= { reason }
     this.#chunks.clear()
-    for (const waiter of this.#waiters.splice(0)) waiter.resolve(undefined)
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(this.#cancelled.reason)
     this.#onTaken()
   }
 }

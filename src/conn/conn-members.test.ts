@@ -354,7 +354,7 @@ describe('a peer that reads nothing', () => {
     const write = writer.write('behind')
     const { wasClean, by, stats } = await server.close(4000)
     assert.deepEqual([wasClean, by], [false, 'local'])
-    assert.deepEqual([stats.messagesSent, stats.messagesDropped], [0, 1])
+    assert.deepEqual([stats.messagesSent, stats.sendsDropped], [0, 1])
     await waiting[0]
     await assert.rejects(waiting[1] as Promise<void>, CloseError)
     await assert.rejects(write, CloseError)
@@ -365,3 +365,39 @@ describe('a peer that reads nothing', () => {
 function* chunksOf(data: Buffer, size: number): Generator<Buffer> {
   for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size)
 }
+
+describe('the options of what waits', () => {
+  it('are checked before anything is done: by promise where there is one', async () => {
+    const peer = new TestLink()
+    const { conn } = peer
+    for (const options of [
+      null,
+      5,
+      { singal: new AbortController().signal },
+      { signal: {} },
+      { signal: null },
+      new AbortController().signal,
+    ] as never[]) {
+      const bad = { name: 'UsageError', code: 'ERR_WS_INVALID_OPTION' }
+      for (const call of [
+        () => conn.read(options),
+        () => conn.readStream(options),
+        () => conn.drained(options),
+        () => conn.ping(options),
+      ])
+        await assert.rejects(call(), bad)
+      for (const call of [
+        () => conn.messages(options),
+        () => conn.streams(options),
+        () => conn.json(undefined, options),
+        () => conn.close(1000, '', options),
+      ])
+        assert.throws(call, bad)
+    }
+    for (const options of [null, { txt: 'bytes' }] as never[])
+      assert.throws(() => conn.onMessage(() => {}, options), { code: 'ERR_WS_INVALID_OPTION' })
+    await peer.receiveTexts('taken by nobody')
+    assert.deepEqual([conn.state, await conn.read(), peer.sent()], ['open', 'taken by nobody', []])
+    conn.terminate()
+  })
+})

@@ -10,12 +10,13 @@ import type { Sendable, Session } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { type ControlHandlers, checkCloseFrame, checkControlHandlers, controlNames } from './control.ts'
 import type { MessageListener, TextAs } from './inbox.ts'
-import { type JsonOptions, jsonMessages } from './json.ts'
+import { checkJsonOptions, type JsonOptions, jsonIterator } from './json.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
 import type { MessageStream } from './message-stream.ts'
 import { MessageWriter } from './message-writer.ts'
-import { checkNames } from './options.ts'
+import { onAbort } from './on-abort.ts'
+import { checkNames, signalOf } from './options.ts'
 import { silent } from './silent.ts'
 
 /** How messages are given. */
@@ -23,6 +24,11 @@ export interface MessagesOptions {
   /** `bytes` leaves text undecoded (checked UTF-8): cheaper when it is only passed on. Default `string`. */
   readonly text?: TextAs | undefined
   /** Ends the iteration with the signal's reason while it waits; no message is lost. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** How what waits is given up. */
+interface SignalOption {
   readonly signal?: AbortSignal | undefined
 }
 
@@ -240,8 +246,12 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * await conn.drained({ signal: AbortSignal.timeout(5_000) }) // a deadline for writing
    * ```
    */
-  drained(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return this.#link.drained(options.signal)
+  drained(options?: { readonly signal?: AbortSignal | undefined }): Promise<void> {
+    return options === undefined ? this.#link.drained() : silent(this.#drained(options))
+  }
+
+  async #drained(options: SignalOption): Promise<void> {
+    return this.#link.drained(signalOf(options))
   }
 
   /**
@@ -323,21 +333,21 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * console.log(await conn.read({ signal: AbortSignal.timeout(1_000) })) // hello
    * ```
    */
-  read(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<Data> {
-    return silent(this.#read(options.signal))
+  read(options?: { readonly signal?: AbortSignal | undefined }): Promise<Data> {
+    return silent(this.#read(options))
   }
 
-  async #read(signal: AbortSignal | undefined): Promise<Data> {
-    const message = await this.#link.inbox.take('string', signal)
+  async #read(options: SignalOption | undefined): Promise<Data> {
+    const message = await this.#link.inbox.take('string', signalOf(options))
     if (message === undefined) throw this.#link.closeError
     return message.data
   }
 
   /** Yields the messages until the end: quietly after 1000, 1001, 1005 or our own `close`, else by throwing a `CloseError`. */
-  [Symbol.asyncIterator](): AsyncIterator<Data, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Data, undefined> {
     return messageIterator(
       this.#link,
-      () => this.#link.inbox.take('string'),
+      (owner) => this.#link.inbox.take('string', undefined, owner),
       (message) => message.data,
     )
   }
@@ -361,8 +371,9 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   messages(options: MessagesOptions & { readonly text: 'bytes' }): AsyncIterable<Message<Uint8Array>>
   messages(options?: MessagesOptions): AsyncIterable<Message>
   messages(options: MessagesOptions = {}): AsyncIterable<Message> {
+    const signal = signalOf(options, ['text', 'signal'])
     const text = checkTextAs(options.text)
-    const take = () => this.#link.inbox.take(text, options.signal)
+    const take = (owner: object) => this.#link.inbox.take(text, signal, owner)
     return { [Symbol.asyncIterator]: () => messageIterator(this.#link, take, (message) => message) }
   }
 
@@ -387,19 +398,20 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * })
    * ```
    */
-  readStream(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<MessageStream> {
-    return silent(this.#readStream(options.signal))
+  readStream(options?: { readonly signal?: AbortSignal | undefined }): Promise<MessageStream> {
+    return silent(this.#readStream(options))
   }
 
-  async #readStream(signal: AbortSignal | undefined): Promise<MessageStream> {
-    const stream = await this.#link.inbox.takeStream(signal)
+  async #readStream(options: SignalOption | undefined): Promise<MessageStream> {
+    const stream = await this.#link.inbox.takeStream(signalOf(options))
     if (stream === undefined) throw this.#link.closeError
     return stream
   }
 
   /**
-   * The messages, each to be read while it comes. What the loop's body leaves of one is dropped, also when it leaves
-   * the loop: to keep a message, take it by {@link readStream}. Ends as iterating the connection does.
+   * The messages, each to be read while it comes. What the loop's body leaves of one is cancelled, also when it leaves
+   * the loop, and reading on fails with `ERR_WS_STREAM_CANCELLED`: await the reading in the body, and take a message to
+   * keep by {@link readStream}. Ends as iterating the connection does.
    *
    * @example
    * ```ts
@@ -412,22 +424,19 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * }
    * ```
    */
-  streams(options: { readonly signal?: AbortSignal | undefined } = {}): AsyncIterable<MessageStream> {
+  streams(options?: { readonly signal?: AbortSignal | undefined }): AsyncIterable<MessageStream> {
+    const signal = signalOf(options)
     const iterate = (): AsyncIterator<MessageStream, undefined> => {
       let last: MessageStream | undefined
-      const take = () => {
+      const take = (owner: object) => {
         last?.cancel()
-        return this.#link.inbox.takeStream(options.signal)
+        return this.#link.inbox.takeStream(signal, owner)
       }
-      const messages = messageIterator(this.#link, take, (stream) => {
+      const pick = (stream: MessageStream): MessageStream => {
         last = stream
         return stream
-      })
-      const leave = async (): Promise<IteratorReturnResult<undefined>> => {
-        last?.cancel()
-        return { done: true, value: undefined }
       }
-      return { ...messages, return: leave }
+      return messageIterator(this.#link, take, pick, () => last?.cancel())
     }
     return { [Symbol.asyncIterator]: iterate }
   }
@@ -438,6 +447,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    *
    * @param schema - any Standard Schema validator (zod, valibot, arktype, ...)
    * @param options - `onInvalid` gets what cannot be used, and the connection goes on with the next message
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the schema is none, `ERR_WS_INVALID_OPTION` naming the option
    *
    * @example
    * ```ts
@@ -451,8 +461,8 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * ```
    */
   json<T = unknown>(schema?: StandardSchema<T>, options: JsonOptions = {}): AsyncIterable<T> {
-    checkNames(options, ['onInvalid', 'signal'])
-    return jsonMessages(this.#link, schema, options)
+    checkJsonOptions(schema, options)
+    return { [Symbol.asyncIterator]: () => jsonIterator(this.#link, schema, options) }
   }
 
   /**
@@ -479,6 +489,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     listener: MessageListener | ((data: Uint8Array, type: 'text' | 'binary') => void),
     options: { readonly text?: TextAs | undefined } = {},
   ): void {
+    checkNames(options, ['text'])
     if (typeof listener !== 'function') {
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', `onMessage takes a function, not ${typeof listener}`)
     }
@@ -490,10 +501,15 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * a connection alive: the heartbeat does that.
    *
    * @throws CloseError when the connection ends first
+   * @throws LimitError `ERR_WS_SEND_BUFFER_FULL` while more than `maxSendBuffer` waits; the connection stays
    * @throws the signal's reason when that is aborted
    */
-  ping(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<number> {
-    return this.#link.ping(options.signal)
+  ping(options?: { readonly signal?: AbortSignal | undefined }): Promise<number> {
+    return silent(this.#ping(options))
+  }
+
+  async #ping(options: SignalOption | undefined): Promise<number> {
+    return this.#link.ping(signalOf(options))
   }
 
   /**
@@ -518,16 +534,13 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   close(
     code: number = CloseCode.Normal,
     reason = '',
-    options: { readonly signal?: AbortSignal | undefined } = {},
+    options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<CloseInfo> {
+    const signal = signalOf(options)
     if (code !== CloseCode.NoStatus) checkCloseFrame(code, reason)
     const closed = this.#link.close(code, reason)
-    const { signal } = options
     if (signal === undefined) return closed
-    const onAbort = (): void => this.terminate()
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    return closed.finally(() => signal.removeEventListener('abort', onAbort))
+    return closed.finally(onAbort(signal, () => this.terminate()))
   }
 
   /** Drops the TCP connection at once, without a closing handshake; what was not sent yet is lost. */
@@ -535,7 +548,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     this.#link.terminate()
   }
 
-  /** Closes with 1000 and waits for the end: for `await using`. */
+  /** Closes with 1000 and waits for the end: for `await using`. Also when its block is left by an exception. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -91,12 +91,32 @@ describe('the answer to a Close frame', () => {
       { code: 5000, reason: '' },
       { code: 1000, reason: 'x'.repeat(124) },
       {},
-      Promise.resolve(),
     ])
       assert.throws(
         () => answerClose({ close: () => bad as typeof frame }, frame),
         usage('ERR_WS_INVALID_ARGUMENT', /^(close code|a close reason)/),
       )
+  })
+})
+
+describe('the answer to a Close frame, given late', () => {
+  it('is refused, and what becomes of it ends no process', async () => {
+    const unhandled: unknown[] = []
+    const note = (error: unknown): void => void unhandled.push(error)
+    process.on('unhandledRejection', note)
+    for (const late of [
+      Promise.resolve({ code: 1000, reason: '' }),
+      Promise.reject(new Error('late')),
+      // biome-ignore lint/suspicious/noThenProperty: a promise of another library
+      { then: (_resolve: unknown, reject: (error: unknown) => void) => reject(new Error('late')) },
+    ])
+      assert.throws(
+        () => answerClose({ close: () => late as unknown as undefined }, { code: 4000, reason: 'bye' }),
+        usage('ERR_WS_INVALID_ARGUMENT', /^the close handler must answer at once/),
+      )
+    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve))
+    process.off('unhandledRejection', note)
+    assert.deepEqual(unhandled, [])
   })
 })
 

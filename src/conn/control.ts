@@ -2,6 +2,7 @@ import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import type { CloseFrame } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { silent } from './silent.ts'
 
 /**
  * What an application does about control frames, beside what the connection does by itself (RFC 6455 section 5.5). The
@@ -15,7 +16,7 @@ export interface ControlHandlers {
   readonly pong?: ((payload: Uint8Array) => void) | undefined
   /**
    * The peer's Close frame came; its code is 1005 where it had none. What is returned is the answer, if ours is not out
-   * yet. Default: the same code without a reason.
+   * yet; it must not be a promise. Default: the same code without a reason.
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a handler that only listens returns nothing
   readonly close?: ((frame: CloseFrame) => CloseFrame | undefined | void) | undefined
@@ -87,6 +88,11 @@ export function tellControl(
 export function answerClose(control: ControlHandlers | undefined, frame: CloseFrame): CloseFrame {
   const answer = control?.close?.(frame)
   if (answer === undefined) return { code: frame.code, reason: '' }
+  if (typeof (answer as { readonly then?: unknown } | null)?.then === 'function') {
+    // Nobody else would hear of its rejection.
+    silent(Promise.resolve(answer))
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the close handler must answer at once, not by a promise')
+  }
   if (answer.code !== CloseCode.NoStatus) checkCloseFrame(answer.code, answer.reason)
   return answer
 }

@@ -11,7 +11,8 @@ const stats: ConnStats = {
   bytesSent: 2,
   messagesReceived: 3,
   messagesSent: 4,
-  messagesDropped: 5,
+  sendsDropped: 5,
+  receivesDropped: 6,
   rtt: undefined,
 }
 

@@ -6,6 +6,7 @@ import { UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import { IncomingStream, type StreamOwner } from './incoming-stream.ts'
 import { MessageStream } from './message-stream.ts'
+import { onAbort } from './on-abort.ts'
 
 /** Whether text is delivered decoded, or as the UTF-8 bytes that came. */
 export type TextAs = 'string' | 'bytes'
@@ -43,6 +44,8 @@ type Form = TextAs | 'stream'
 interface Waiter {
   readonly resolve: (message: Message | MessageStream | undefined) => void
   readonly form: Form
+  /** Who gives up by {@link Inbox.leave}. */
+  readonly owner: object | undefined
 }
 
 /** Stands for an empty list until there is something to list. Nothing is ever put into it. */
@@ -171,14 +174,18 @@ export class Inbox implements StreamHandler, StreamOwner {
    *
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when a listener takes the messages
    */
-  take(text: TextAs, signal?: AbortSignal): Message | undefined | Promise<Message | undefined> {
+  take(
+    text: TextAs,
+    signal?: AbortSignal,
+    owner?: object,
+  ): Message | undefined | Promise<Message | undefined> {
     this.#refuseOthers()
     signal?.throwIfAborted()
     const message = this.#next()
     if (message !== undefined) return inForm(message, text)
     if (this.#ended) return undefined
     this.#text = text
-    const taken = this.#wait(text, signal) as Promise<Message | undefined>
+    const taken = this.#wait(text, signal, owner) as Promise<Message | undefined>
     if (this.#held && this.#waiters.length === 1) this.#refuseHeld()
     return taken
   }
@@ -188,13 +195,16 @@ export class Inbox implements StreamHandler, StreamOwner {
    *
    * @throws UsageError `ERR_WS_CONCURRENT_READ` as for {@link take}
    */
-  takeStream(signal?: AbortSignal): MessageStream | undefined | Promise<MessageStream | undefined> {
+  takeStream(
+    signal?: AbortSignal,
+    owner?: object,
+  ): MessageStream | undefined | Promise<MessageStream | undefined> {
     this.#refuseOthers()
     signal?.throwIfAborted()
     const message = this.#next()
     if (message !== undefined) return this.#asStream(message)
     if (this.#ended) return undefined
-    const taken = this.#wait('stream', signal) as Promise<MessageStream | undefined>
+    const taken = this.#wait('stream', signal, owner) as Promise<MessageStream | undefined>
     if (this.wanted) this.#flow.stream()
     return taken
   }
@@ -224,6 +234,14 @@ export class Inbox implements StreamHandler, StreamOwner {
     this.#bytes = 0
     if (this.#held) this.#refuseHeld()
     this.#resumeIfRoom()
+  }
+
+  /** Whoever waits for this owner waits no more, and gets `undefined` in place of a message. */
+  leave(owner: object): void {
+    const gone = this.#waiters.filter((waiter) => waiter.owner === owner)
+    if (gone.length === 0) return
+    this.#waiters = this.#waiters.filter((waiter) => waiter.owner !== owner)
+    for (const waiter of gone) waiter.resolve(undefined)
   }
 
   /** No more messages will come. Those that wait can still be taken; one that has not come whole ends with the error. */
@@ -270,32 +288,47 @@ export class Inbox implements StreamHandler, StreamOwner {
     return this.#reader
   }
 
-  #wait(form: Form, signal: AbortSignal | undefined): Promise<Message | MessageStream | undefined> {
+  #wait(
+    form: Form,
+    signal: AbortSignal | undefined,
+    owner: object | undefined,
+  ): Promise<Message | MessageStream | undefined> {
     return new Promise((resolve, reject) => {
       if (this.#waiters === NONE) this.#waiters = []
       if (signal === undefined) {
-        this.#waiters.push({ resolve, form })
+        this.#waiters.push({ resolve, form, owner })
         return
       }
-      const onAbort = (): void => {
-        this.#waiters = this.#waiters.filter((other) => other !== waiter)
+      const stop = onAbort(signal, () => {
+        this.#forget(waiter)
         reject(signal.reason as Error)
-      }
+      })
       const waiter: Waiter = {
         form,
+        owner,
         resolve(message) {
-          signal.removeEventListener('abort', onAbort)
+          stop()
           resolve(message)
         },
       }
-      signal.addEventListener('abort', onAbort, { once: true })
       this.#waiters.push(waiter)
     })
   }
 
-  #refuseOthers(): void {
+  /** A waiter has given up. Those of one signal do so in the order in which they wait: then it is the first. */
+  #forget(waiter: Waiter): void {
+    if (this.#waiters[0] === waiter) this.#waiters.shift()
+    else this.#waiters = this.#waiters.filter((other) => other !== waiter)
+  }
+
+  /** @throws UsageError `ERR_WS_CONCURRENT_READ` when a listener takes the messages */
+  refuseListener(): void {
     if (this.#listener !== undefined)
       throw new UsageError('ERR_WS_CONCURRENT_READ', 'all messages go to the onMessage listener')
+  }
+
+  #refuseOthers(): void {
+    this.refuseListener()
     if (this.#reader?.done === false)
       throw new UsageError(
         'ERR_WS_CONCURRENT_READ',

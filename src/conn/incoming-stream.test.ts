@@ -250,10 +250,10 @@ describe('a stream that is decoded', () => {
     setUp.piece('a')
     await turn()
     setUp.stream.close(closeError)
-    assert.equal(decoder.disposed, 1)
     const iterator = setUp.stream.reader[Symbol.asyncIterator]()
     assert.equal(String((await iterator.next()).value), 'aa')
     await assert.rejects(iterator.next(), closeError)
+    assert.equal(decoder.disposed, 1)
     setUp.piece('b')
     assert.deepEqual(decoder.pieces, [['a', false]])
   })
@@ -277,15 +277,32 @@ describe('a stream that is decoded', () => {
     assert.deepEqual(setUp.faults, [])
   })
 
-  it('closed in the middle of its decoding is decoded no further', async () => {
+  it('closed in the middle of its decoding gives all that has come, as it is read, and then fails', async () => {
     const decoder = new Doubling(10)
-    const setUp = new Setup(decoder)
+    const setUp = new Setup(decoder, { maxQueuedBytes: 20 })
     setUp.piece('x'.repeat(100))
+    setUp.piece('y'.repeat(50))
     await new Promise((resolve) => setImmediate(resolve))
     setUp.stream.close(closeError)
-    const { made } = decoder
     for (let i = 0; i < 10; i++) await turn()
-    assert.ok(decoder.made <= made + 10, `${decoder.made - made} bytes more`)
+    assert.ok(decoder.made <= 30, `${decoder.made} bytes are decoded`)
+    let length = 0
+    await assert.rejects(async () => {
+      for await (const chunk of setUp.stream.reader) length += chunk.length
+    }, closeError)
+    assert.deepEqual([length, decoder.disposed], [300, 1])
+  })
+
+  it('closed while nobody reads any more is decoded no further', async () => {
+    const decoder = new Doubling(10)
+    const setUp = new Setup(decoder, { maxQueuedBytes: 20 })
+    setUp.piece('x'.repeat(100))
+    await turn()
+    setUp.stream.close(closeError)
+    setUp.stream.reader.cancel()
+    for (let i = 0; i < 50; i++) await turn()
+    assert.ok(decoder.made < 100, `${decoder.made} bytes are decoded`)
+    assert.equal(decoder.disposed, 1)
   })
 })
 

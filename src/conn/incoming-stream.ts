@@ -86,14 +86,10 @@ export class IncomingStream {
     this.#owner.onStreamFlow()
   }
 
-  /** The connection has ended: what has come whole can still be read to its end, if it can be decoded. */
+  /** The connection has ended: what has come can still be read, as far as it can be decoded. */
   close(error: unknown): void {
-    if (this.#complete && !this.#stopped) {
-      this.#closed = { error }
-      return
-    }
-    this.#stop()
-    this.#chunks.fail(error)
+    this.#closed = { error }
+    if (this.#stopped || !(this.#decoding || this.#complete)) this.#failClosed(error)
   }
 
   get #full(): boolean {
@@ -130,13 +126,22 @@ export class IncomingStream {
         if (fault !== undefined) return this.#fail(fault)
         this.#chunks.push(Buffer.from(plain.buffer, plain.byteOffset, plain.length), 0, plain.length)
         while (this.#full && !this.#stopped) await this.#room()
+        // What follows on the connection may refer to what is decoded here; but nothing does now.
+        if (this.#closed !== undefined && this.#chunks.cancelled) return this.#failClosed(this.#closed.error)
       }
       if (!last || this.#stopped) continue
       if (this.#type === 'text' && !this.#utf8.complete) return this.#fail(invalidUtf8())
       this.#finish()
     }
     this.#decoding = false
+    if (this.#closed !== undefined && !this.#stopped) this.#failClosed(this.#closed.error)
     this.#owner.onStreamFlow()
+  }
+
+  /** The rest of the message will not come. */
+  #failClosed(error: unknown): void {
+    this.#stop()
+    this.#chunks.fail(error)
   }
 
   #room(): Promise<void> {

@@ -3,8 +3,7 @@ import { UsageError } from '../session/errors.ts'
 import type { Conn } from './conn.ts'
 import { MessageBytes } from './message-bytes.ts'
 import { destroyOnAbort, pushNext, surviveErrors } from './node-streams.ts'
-import { checkNames } from './options.ts'
-import { checkSignal } from './stream-adapter.ts'
+import { signalOf } from './options.ts'
 
 /** How messages are joined. */
 export interface JoinOptions {
@@ -23,7 +22,7 @@ export interface JoinOptions {
  *
  * @param terminator - put behind each message, such as `'\n'`
  * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the terminator is neither a string nor bytes
- * @throws UsageError `ERR_WS_INVALID_OPTION` naming the option
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming the option, `ERR_WS_CONCURRENT_READ` when `onMessage` takes the messages
  *
  * @example
  * ```ts run
@@ -44,10 +43,9 @@ export function joinMessages(
 ): Readable {
   if (typeof terminator !== 'string' && !(terminator instanceof Uint8Array))
     throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the terminator is a string or a Uint8Array')
-  checkNames(options, ['signal'])
-  checkSignal(options.signal)
+  const signal = signalOf(options)
   const bytes = Buffer.from(terminator as string)
-  return new JoinedMessages(conn, bytes.length === 0 ? undefined : bytes, options.signal)
+  return new JoinedMessages(conn, bytes.length === 0 ? undefined : bytes, signal)
 }
 
 class JoinedMessages extends Readable {

@@ -229,6 +229,32 @@ describe('json', () => {
     peer.conn.terminate()
   })
 
+  it('ends with the reason of a signal while a schema that never answers is waited for', async () => {
+    const peer = new TestLink()
+    const controller = new AbortController()
+    const never = schema<never>(() => new Promise(() => {}))
+    const values = collect(peer.conn.json(never, { signal: controller.signal }))
+    values.catch(() => {})
+    await peer.receiveTexts('1')
+    const reason = new Error('no patience')
+    controller.abort(reason)
+    await assert.rejects(values, reason)
+    peer.conn.terminate()
+  })
+
+  it('takes no schema that is none, and nothing that is not called', () => {
+    const peer = new TestLink()
+    for (const [schema, options, code] of [
+      [{}, undefined, 'ERR_WS_INVALID_ARGUMENT'],
+      [null, undefined, 'ERR_WS_INVALID_ARGUMENT'],
+      [{ onInvalid() {} }, undefined, 'ERR_WS_INVALID_ARGUMENT'],
+      [undefined, { onInvalid: 5 }, 'ERR_WS_INVALID_OPTION'],
+      [undefined, { signal: {} }, 'ERR_WS_INVALID_OPTION'],
+    ] as const)
+      assert.throws(() => peer.conn.json(schema as never, options as object), { code })
+    peer.conn.terminate()
+  })
+
   it('takes no option that does not exist', () => {
     const peer = new TestLink()
     assert.throws(

@@ -177,7 +177,7 @@ describe('the closing handshake', () => {
     await peer.receive(close(1000))
     peer.stream.endInput()
     const { stats, wasClean } = await peer.conn.closed
-    assert.deepEqual([wasClean, stats.messagesReceived, stats.messagesDropped], [true, 4, 2])
+    assert.deepEqual([wasClean, stats.messagesReceived, stats.receivesDropped], [true, 4, 2])
     assert.deepEqual([await peer.conn.read(), await peer.conn.read()], ['a', 'b'])
     await assert.rejects(peer.conn.read(), CloseError)
   })
@@ -193,7 +193,7 @@ describe('the closing handshake', () => {
     await peer.receive(close(1000))
     peer.stream.endInput()
     await assert.rejects(read, CloseError)
-    assert.equal(peer.conn.stats.messagesDropped, 2)
+    assert.equal(peer.conn.stats.receivesDropped, 2)
   })
 
   it('comes through to a peer that was held back', async () => {
@@ -219,7 +219,7 @@ describe('the closing handshake', () => {
     for await (const data of peer.conn) got.push(data)
     assert.deepEqual(got, ['a', 'b', 'c', 'd', 'e'])
     const { reason, stats } = await peer.conn.closed
-    assert.deepEqual([reason, stats.messagesDropped], ['all said', 0])
+    assert.deepEqual([reason, stats.receivesDropped], ['all said', 0])
   })
 
   it('of the peer is answered behind the answers to its messages', async () => {

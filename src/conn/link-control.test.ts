@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { hex } from '../../test/frames.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
-import { UsageError } from '../session/errors.ts'
+import { LimitError, UsageError } from '../session/errors.ts'
 
 const KiB = 1024
 
@@ -67,6 +67,22 @@ describe('control frames', () => {
       await peer.receive(...Array.from({ length: 200 }, () => ({ opcode: 9, payload: Buffer.alloc(125) })))
     assert.ok(peer.conn.bufferedAmount <= 101 * KiB, `${peer.conn.bufferedAmount}`)
     assert.deepEqual([results[0], results.at(-1), peer.conn.state], [true, false, 'open'])
+    peer.conn.terminate()
+  })
+
+  it('that ask for a round trip are refused while too much waits, and the connection stays', async () => {
+    const peer = new TestLink({ limits: { maxSendBuffer: KiB } })
+    peer.stream.hold()
+    let refused = 0
+    for (let i = 0; i < 1000; i++) {
+      peer.conn.ping().catch((error) => {
+        if (error instanceof LimitError && error.code === 'ERR_WS_SEND_BUFFER_FULL') refused++
+      })
+    }
+    await turn()
+    assert.ok(peer.conn.bufferedAmount < 2 * KiB, `${peer.conn.bufferedAmount}`)
+    assert.ok(refused > 800, `${refused}`)
+    assert.equal(peer.conn.state, 'open')
     peer.conn.terminate()
   })
 

@@ -132,7 +132,7 @@ describe('what comes in', () => {
           assertGot(await reading, sent, true)
           const { wasClean, code, stats } = await peer.conn.closed
           assert.deepEqual([wasClean, code], [true, 1000])
-          assert.deepEqual([stats.messagesReceived, stats.messagesDropped], [sent.length, 0])
+          assert.deepEqual([stats.messagesReceived, stats.receivesDropped], [sent.length, 0])
         },
       ),
       { numRuns: 80 },
@@ -288,7 +288,7 @@ describe('what goes out', () => {
             got.filter((line) => line !== 'ping ping'),
             sent.map(({ kind, pieces }) => `${kind} ${Buffer.concat(pieces)}`),
           )
-          assert.deepEqual([conn.stats.messagesSent, conn.stats.messagesDropped], [sent.length, 0])
+          assert.deepEqual([conn.stats.messagesSent, conn.stats.sendsDropped], [sent.length, 0])
           assert.equal(conn.stats.bytesSent, peer.stream.written.length)
           conn.terminate()
         },

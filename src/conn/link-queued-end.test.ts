@@ -37,7 +37,7 @@ describe('the end behind messages that wait', () => {
     await peer.receive(close(4000))
     peer.stream.endInput()
     const { wasClean, stats } = await closed
-    assert.deepEqual([wasClean, stats.messagesSent, stats.messagesDropped], [true, 3, 1])
+    assert.deepEqual([wasClean, stats.messagesSent, stats.sendsDropped], [true, 3, 1])
   })
 
   it('is our answer to the peer, when it closes first', async () => {
@@ -106,7 +106,7 @@ describe('the end behind messages that wait', () => {
       const late = [writer.write('x'), writer.close(), behind.close()]
       peer.stream.destroy()
       for (const each of late) await assert.rejects(each, CloseError)
-      assert.equal(peer.conn.stats.messagesDropped, 1)
+      assert.equal(peer.conn.stats.sendsDropped, 1)
     }
   })
 
@@ -121,7 +121,7 @@ describe('the end behind messages that wait', () => {
     await turn()
     assert.deepEqual(peer.sent(), ['close 1002 "reserved opcode"'])
     peer.stream.destroy()
-    assert.equal((await peer.conn.closed).stats.messagesDropped, 2)
+    assert.equal((await peer.conn.closed).stats.sendsDropped, 2)
   })
 
   it('has its time: a peer that does not read is left', async () => {
@@ -157,7 +157,7 @@ describe('the end behind messages that wait', () => {
         end(peer)
         const { code, by, reason, wasClean, sent, stats } = await peer.conn.closed
         assert.deepEqual([code, by, reason], expected, what)
-        assert.deepEqual([wasClean, sent, stats.messagesDropped], [false, undefined, 1])
+        assert.deepEqual([wasClean, sent, stats.sendsDropped], [false, undefined, 1])
         assert.deepEqual([peer.ends, peer.clock.running], [1, 0])
       }
     }
@@ -179,7 +179,7 @@ describe('the end behind messages that wait', () => {
     for (const each of waiting) await assert.rejects(each, CloseError)
     await assert.rejects(writer.close(), CloseError)
     writer.abort()
-    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.messagesDropped], [0, 1])
+    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.sendsDropped], [0, 1])
     assert.deepEqual([peer.ends, peer.clock.running, peer.conn.state], [1, 0, 'closed'])
   })
 })

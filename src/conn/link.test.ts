@@ -171,7 +171,7 @@ describe('sending', () => {
     assert.equal(peer.conn.send('x'), false)
     await peer.conn.closed
     assert.equal(peer.conn.send('x'), false)
-    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.messagesDropped], [0, 2])
+    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.sendsDropped], [0, 2])
     await assert.rejects(peer.conn.drained(), CloseError)
   })
 })
@@ -194,7 +194,7 @@ describe('the slow policy', () => {
     assert.deepEqual(rest, ['close 1013 "too slow"'])
     peer.stream.destroy()
     const { error, code, by, stats } = await peer.conn.closed
-    assert.deepEqual([code, by, stats.messagesDropped], [1013, 'local', 1])
+    assert.deepEqual([code, by, stats.sendsDropped], [1013, 'local', 1])
     assert.ok(error instanceof LimitError)
     const { limit, actual, max, closeCode } = error
     assert.deepEqual(
@@ -209,7 +209,7 @@ describe('the slow policy', () => {
     peer.stream.hold()
     peer.conn.send(Buffer.alloc(100 * KiB))
     assert.equal(peer.conn.send('dropped'), false)
-    assert.deepEqual([peer.conn.state, peer.conn.stats.messagesDropped], ['open', 1])
+    assert.deepEqual([peer.conn.state, peer.conn.stats.sendsDropped], ['open', 1])
     const drained = peer.conn.drained()
     await turn()
     peer.stream.release()

@@ -7,7 +7,7 @@ import { heapSlabs } from '../protocol/output.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { ProtocolHandler } from '../protocol/protocol-handler.ts'
 import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
-import { CloseError, LimitError, TimeoutError } from '../session/errors.ts'
+import { CloseError, TimeoutError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { CloseDeadline } from './close-deadline.ts'
@@ -22,6 +22,7 @@ import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own, SMALL_CHUNK } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
+import { sendBufferError } from './send-buffer-error.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
@@ -95,7 +96,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #bytesReceived = 0
   #messagesReceived = 0
   /** Messages received that there was no room for. */
-  #messagesDropped = 0
+  #receivesDropped = 0
 
   constructor(options: LinkOptions) {
     const { socket, role, limits, slow, extensions, wheel = processWheel } = options
@@ -134,7 +135,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       bytesSent: this.#outbox.written + this.#protocol.output.pending,
       messagesReceived: this.#messagesReceived,
       messagesSent: this.sender.sent,
-      messagesDropped: this.sender.dropped + this.#messagesDropped,
+      sendsDropped: this.sender.dropped,
+      receivesDropped: this.#receivesDropped,
       rtt: this.#roundTrips?.last,
       encoding: this.#protocol.encoding && { ...this.#protocol.encoding },
     }
@@ -192,6 +194,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   ping(signal: AbortSignal | undefined): Promise<number> {
     if (this.state !== 'open') return this.#afterClose()
+    const { overflow } = this.sender
+    if (overflow !== undefined) return silent(Promise.reject(overflow))
     this.#roundTrips ??= new RoundTrips(this.#wheel)
     return this.#roundTrips.measure(signal, (payload) => {
       this.#protocol.sendPing(payload)
@@ -269,7 +273,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (this.#dropping || (inbox.full && !this.#atEnd)) {
       // Once one is missing the others are not delivered either: a reader sees no gap.
       this.#dropping = inbox.incomplete = true
-      this.#messagesDropped++
+      this.#receivesDropped++
       return
     }
     if (type === 'text' && inbox.text === 'string') {
@@ -360,7 +364,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   drop(begun: boolean): void {
-    if (begun && !this.#dropping) this.#messagesDropped++
+    if (begun && !this.#dropping) this.#receivesDropped++
     this.#dropping = true
     this.#protocol.ignoreMessages()
   }
@@ -522,15 +526,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   tooSlow(buffered: number): void {
-    const max = this.limits.maxSendBuffer
-    const message = `${buffered} bytes wait to be sent, more than ${max}`
-    const details = { limit: 'maxSendBuffer', actual: buffered, max }
-    const error = new LimitError('ERR_WS_SEND_BUFFER_FULL', CloseCode.TryAgainLater, message, details)
+    const error = sendBufferError(buffered, this.limits.maxSendBuffer)
     void this.close(CloseCode.TryAgainLater, 'too slow', error)
   }
 
-  abandoned(): void {
-    void this.close(CloseCode.InternalError, 'message abandoned')
+  abandoned({ code, reason }: CloseFrame): void {
+    void this.close(code, reason)
   }
 
   flushLater(): void {

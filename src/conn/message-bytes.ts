@@ -41,7 +41,6 @@ export class MessageBytes {
       this.#chunks ??= await this.#next()
       if (this.#chunks === undefined) return undefined
       const { value } = await this.#chunks.next()
-      this.#given.signal.throwIfAborted()
       if (value !== undefined) return value
       this.#chunks = undefined
       if (this.#terminator !== undefined) return Buffer.from(this.#terminator)
@@ -51,7 +50,7 @@ export class MessageBytes {
   /** Reads no more: of a message that has begun the rest is dropped, the next one is for others. */
   cancel(): void {
     this.#given.abort()
-    this.#message?.cancel()
+    this.#message?.cancel(this.#given.signal.reason)
   }
 
   async #next(): Promise<AsyncIterator<Uint8Array, undefined> | undefined> {
@@ -63,7 +62,7 @@ export class MessageBytes {
     }
     this.#message = value
     // It may have come just before we were told.
-    if (this.#given.signal.aborted) value.cancel()
+    if (this.#given.signal.aborted) value.cancel(this.#given.signal.reason)
     if (this.#type === undefined || value.type === this.#type) return value[Symbol.asyncIterator]()
     value.cancel()
     const message = `${value.type} message where only ${this.#type} is taken`

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import { hex } from '../../test/frames.ts'
 import { TestLink } from '../../test/support/test-link.ts'
@@ -120,6 +121,51 @@ describe('messageIterator', () => {
       iterator.next(),
       (error) => error instanceof CloseError && error.by === 'local' && error.cause === error.info.error,
     )
+  })
+
+  it('can be looped over from where it stands', async () => {
+    const { peer } = setUp()
+    for (const iterator of [
+      peer.conn[Symbol.asyncIterator](),
+      peer.conn.json()[Symbol.asyncIterator]() as AsyncIterableIterator<unknown>,
+      peer.conn.streams()[Symbol.asyncIterator]() as AsyncIterableIterator<unknown>,
+    ]) {
+      await peer.receiveTexts('1', '2')
+      await iterator.next()
+      let values = 0
+      for await (const _ of iterator) {
+        values++
+        break
+      }
+      assert.equal(values, 1)
+    }
+    peer.conn.terminate()
+  })
+
+  it('that is left takes no message, though it waits for one, nor any later', async () => {
+    const { peer } = setUp()
+    const { signal } = new AbortController()
+    for (const loop of [
+      peer.conn,
+      peer.conn.messages(),
+      peer.conn.messages({ signal }),
+      peer.conn.json(),
+      peer.conn.streams(),
+    ]) {
+      const iterator = loop[Symbol.asyncIterator]()
+      const end = { done: true, value: undefined }
+      const waiting = iterator.next()
+      const read = peer.conn.read()
+      assert.deepEqual(await iterator.return?.(), end)
+      assert.deepEqual(await waiting, end)
+      await peer.receiveTexts('for others')
+      assert.equal(await read, 'for others')
+      await peer.receiveTexts('for others, too')
+      assert.deepEqual(await iterator.next(), end)
+      assert.equal(await peer.conn.read(), 'for others, too')
+    }
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+    peer.conn.terminate()
   })
 
   it('that is left keeps the connection and its messages for others', async () => {

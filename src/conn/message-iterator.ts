@@ -5,26 +5,42 @@ import type { Link } from './link.ts'
 /**
  * Iterates over the messages of a connection. Written by hand, since an async generator costs three promises a message.
  *
- * Leaving the loop early keeps the connection and its messages: another reader can go on.
+ * Leaving the loop early keeps the connection and its messages: another reader can go on. A `next` that waits then takes
+ * none, and ends.
  *
- * @param take - takes the next message; `undefined` at the end
+ * @param take - takes the next message; `undefined` at the end, or when its owner has left the inbox
+ * @param onLeave - called when the loop is left
+ * @throws UsageError `ERR_WS_CONCURRENT_READ` when a listener takes the messages
  */
 export function messageIterator<T, Taken>(
   link: Link,
-  take: () => Taken | undefined | Promise<Taken | undefined>,
+  take: (owner: object) => Taken | undefined | Promise<Taken | undefined>,
   pick: (taken: Taken) => T,
-): AsyncIterator<T, undefined> {
+  onLeave?: () => void,
+): AsyncIterableIterator<T, undefined> {
+  link.inbox.refuseListener()
+  let left = false
   const settle = (taken: Taken | undefined): IteratorResult<T, undefined> => {
     if (taken !== undefined) return { done: false, value: pick(taken) }
-    if (link.quietEnd || endsQuietly(link.closeInfo as CloseInfo)) return { done: true, value: undefined }
+    if (left || link.quietEnd || endsQuietly(link.closeInfo as CloseInfo))
+      return { done: true, value: undefined }
     throw link.closeError
   }
-  return {
+  const iterator: AsyncIterableIterator<T, undefined> = {
     async next() {
-      return settle(await take())
+      return settle(left ? undefined : await take(iterator))
     },
-    return: () => Promise.resolve({ done: true, value: undefined }),
+    async return() {
+      left = true
+      link.inbox.leave(iterator)
+      onLeave?.()
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return iterator
+    },
   }
+  return iterator
 }
 
 /** Whether nothing went wrong, from the point of view of one who reads until the end. */

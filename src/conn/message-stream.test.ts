@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { isPending } from '../../test/support/until.ts'
-import { LimitError } from '../session/errors.ts'
+import { LimitError, UsageError } from '../session/errors.ts'
 import { ChunkQueue } from './chunk-queue.ts'
 import { MessageStream } from './message-stream.ts'
 
@@ -19,6 +19,9 @@ function setUp(maxMessageSize = 1000): {
   }
   return { stream: new MessageStream('text', chunks, maxMessageSize), chunks, push }
 }
+
+const cancelled = (error: unknown): boolean =>
+  error instanceof UsageError && error.code === 'ERR_WS_STREAM_CANCELLED'
 
 const tooLarge =
   (actual: number, max: number) =>
@@ -68,7 +71,30 @@ describe('a message that is read while it comes', () => {
     assert.deepEqual([stream.done, chunks.cancelled], [true, true])
     push('dropped')
     assert.equal(chunks.bytes, 0)
-    for await (const chunk of stream) assert.fail(`${chunk}`)
+    await assert.rejects(stream.text(), cancelled)
+  })
+
+  it('that is left early ends for who left it, and for nobody else', async () => {
+    const { stream, push } = setUp()
+    push('one')
+    const [leaver, other] = [stream[Symbol.asyncIterator](), stream[Symbol.asyncIterator]()]
+    await leaver.next()
+    const [waiting, waitingToo] = [leaver.next(), other.next()]
+    assert.deepEqual(await leaver.return?.(), { done: true, value: undefined })
+    assert.deepEqual(await waiting, { done: true, value: undefined })
+    assert.deepEqual(await leaver.next(), { done: true, value: undefined })
+    await assert.rejects(waitingToo, cancelled)
+    await assert.rejects(other.next(), cancelled)
+  })
+
+  it('can be looped over from where an iterator stands', async () => {
+    const { stream, chunks, push } = setUp()
+    const iterator = stream[Symbol.asyncIterator]()
+    push('one')
+    await iterator.next()
+    push('two')
+    chunks.end()
+    for await (const chunk of iterator) assert.equal(String(chunk), 'two')
   })
 
   it('throws what went wrong, behind what had come, and is then done', async () => {
@@ -83,13 +109,30 @@ describe('a message that is read while it comes', () => {
     await assert.rejects(stream.bytes(), failure)
   })
 
-  it('cancelled while somebody waits for it ends for them', async () => {
-    const { stream } = setUp()
-    const result = stream.bytes()
-    assert.equal(await isPending(result), true)
-    stream.cancel()
-    assert.equal((await result).length, 0)
-    assert.equal(stream.done, true)
+  it('cancelled while somebody waits for it fails for them, and for who reads on', async () => {
+    for (const reason of [undefined, new Error('no use for it')]) {
+      const { stream, push } = setUp()
+      push('cut')
+      const text = stream.text()
+      const read = stream.readable.getReader().read()
+      assert.equal(await isPending(text), true)
+      stream.cancel(reason)
+      stream.cancel(new Error('again'))
+      for (const result of [text, read, stream.bytes(), stream[Symbol.asyncIterator]().next()])
+        await assert.rejects(result, reason ?? cancelled)
+      assert.equal(stream.done, true)
+    }
+  })
+
+  it('cancelled when it has come to its end, or has failed, is as it was', async () => {
+    const [one, two] = [setUp(), setUp()]
+    one.chunks.end()
+    two.chunks.fail(failure)
+    assert.equal(await one.stream.text(), '')
+    await assert.rejects(two.stream.text(), failure)
+    for (const { stream } of [one, two]) stream.cancel()
+    assert.equal(await one.stream.text(), '')
+    await assert.rejects(two.stream.text(), failure)
   })
 })
 
@@ -115,6 +158,16 @@ describe('a message that is taken whole from its stream', () => {
     chunks.push(bytes, 0, bytes.length)
     chunks.end()
     assert.equal((await stream.bytes()).buffer, bytes.buffer)
+  })
+
+  it('is taken up to a size that is one', async () => {
+    for (const size of [Number.NaN, -1, '5', null]) {
+      const { stream, chunks } = setUp()
+      chunks.end()
+      for (const taken of [stream.bytes(size as number), stream.text(size as number)])
+        await assert.rejects(taken, { code: 'ERR_WS_INVALID_ARGUMENT' })
+      assert.equal(await stream.text(Number.POSITIVE_INFINITY), '')
+    }
   })
 
   it('may be empty', async () => {

@@ -1,5 +1,5 @@
 import { ReadableStream } from 'node:stream/web'
-import { LimitError } from '../session/errors.ts'
+import { LimitError, UsageError } from '../session/errors.ts'
 import type { Message, MessageType } from '../session/message.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { ChunkQueue } from './chunk-queue.ts'
@@ -54,21 +54,40 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Yields the chunks as they come. Leaving the loop early cancels the rest.
+   * Yields the chunks as they come. Leaving the loop early cancels the rest: who left has got what was wanted, anybody
+   * else who reads on gets the error of {@link cancel}.
    *
    * @throws CloseError when the connection ends before the message
+   * @throws UsageError `ERR_WS_STREAM_CANCELLED`, or the reason, when the rest was cancelled
    */
-  [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+  [Symbol.asyncIterator](): AsyncIterableIterator<Uint8Array, undefined> {
+    let left = false
+    const step = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+      try {
+        const value = left ? undefined : await this.#next()
+        return value === undefined ? { done: true, value } : { done: false, value }
+      } catch (error) {
+        if (left) return { done: true, value: undefined }
+        throw error
+      }
+    }
     return {
-      next: () => silent(this.#step()),
+      next: () => silent(step()),
       return: async () => {
+        left = true
         this.cancel()
         return { done: true, value: undefined }
+      },
+      [Symbol.asyncIterator]() {
+        return this
       },
     }
   }
 
-  /** The same as a Web stream. It holds nothing back: a chunk is taken when it is asked for. */
+  /**
+   * The same as a Web stream. It holds nothing back: a chunk is taken when it is asked for. Its `cancel` cancels the rest
+   * of the message.
+   */
   get readable(): ReadableStream<Uint8Array> {
     this.#readable ??= new ReadableStream<Uint8Array>(
       {
@@ -88,14 +107,18 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
    * The whole message, for one that turned out to be small.
    *
    * @param maxSize - in bytes; default: `maxMessageSize`
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `maxSize` is no number from 0 to `Infinity`
    * @throws LimitError `ERR_WS_MESSAGE_TOO_LARGE` when it is longer; the rest is then cancelled, the connection stays
    * @throws CloseError when the connection ends before the message
+   * @throws UsageError `ERR_WS_STREAM_CANCELLED`, or the reason, when the rest was cancelled
    */
   bytes(maxSize: number = this.#maxMessageSize): Promise<Uint8Array> {
     return silent(this.#collect(maxSize))
   }
 
   async #collect(maxSize: number): Promise<Uint8Array> {
+    if (typeof maxSize !== 'number' || !(maxSize >= 0))
+      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `maxSize must be 0 or more, not ${String(maxSize)}`)
     const chunks: Uint8Array[] = []
     let length = 0
     for await (const chunk of this) {
@@ -120,15 +143,16 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
   }
 
-  /** Drops the rest of the message: it is still received, but not kept. */
-  cancel(): void {
+  /**
+   * Drops the rest of the message: it is still received, but not kept. Whoever waits for it, or reads on, gets the
+   * reason, so that nobody takes the beginning for the whole. Does nothing when the message has been read to its end.
+   *
+   * @param reason - default: a `UsageError` `ERR_WS_STREAM_CANCELLED`
+   */
+  cancel(reason?: unknown): void {
+    if (this.#done) return
     this.#done = true
-    this.#chunks.cancel()
-  }
-
-  async #step(): Promise<IteratorResult<Uint8Array, undefined>> {
-    const value = await this.#next()
-    return value === undefined ? { done: true, value } : { done: false, value }
+    this.#chunks.cancel(reason ?? cancelled())
   }
 
   async #next(): Promise<Uint8Array | undefined> {
@@ -141,4 +165,8 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
       throw error
     }
   }
+}
+
+function cancelled(): UsageError {
+  return new UsageError('ERR_WS_STREAM_CANCELLED', 'the rest of the message was cancelled before it was read')
 }

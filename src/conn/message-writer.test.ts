@@ -230,8 +230,47 @@ describe('a writer that has ended', () => {
     writer.abort()
     await turn()
     assert.deepEqual(peer.sent(), ['close 1011 "message abandoned"'])
-    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.messagesDropped], [0, 1])
+    assert.deepEqual([peer.conn.stats.messagesSent, peer.conn.stats.sendsDropped], [0, 1])
     peer.conn.terminate()
+  })
+})
+
+describe('a writer that is given up', () => {
+  it('closes with the code that the reason has, if something has left', async () => {
+    const sent: string[] = []
+    for (const reason of [{ closeCode: 4000, reason: 'why' }, { closeCode: 1006 }, new Error('x')]) {
+      const { peer, writer } = setUp()
+      void writer.write('a part')
+      await turn()
+      writer.abort(reason)
+      await turn()
+      sent.push(peer.sent().at(-1) as string)
+      peer.conn.terminate()
+    }
+    const abandoned = 'close 1011 "message abandoned"'
+    assert.deepEqual(sent, ['close 4000 "why"', abandoned, abandoned])
+  })
+
+  it('by an exception lets others pass, or closes; by its end it does nothing', async () => {
+    const { peer, writer } = setUp('text')
+    await assert.rejects(async () => {
+      await using kept = writer
+      await kept.write('a part')
+      await turn()
+      throw new Error('in the middle')
+    })
+    await turn()
+    assert.equal(peer.sent().at(-1), 'close 1011 "message abandoned"')
+    peer.conn.terminate()
+    const other = setUp('text')
+    {
+      await using kept = other.writer
+      await kept.write('all')
+      await kept.close()
+    }
+    await turn()
+    assert.deepEqual([other.peer.sent(), other.peer.conn.state], [[`text ${bytesOf('all')}`], 'open'])
+    other.peer.conn.terminate()
   })
 })
 
@@ -384,6 +423,75 @@ describe('a writer as a Web stream', () => {
     peer.conn.send('fine')
     await turn()
     assert.deepEqual([peer.sent(), peer.conn.state], [[`text ${bytesOf('fine')}`], 'open'])
+    peer.conn.terminate()
+  })
+
+  it('is given up while a write waits for the peer: at once, by itself or by the writer', async () => {
+    const reason = Object.assign(new Error('stop'), { closeCode: 4000, reason: 'why' })
+    for (const way of ['stream', 'writer'] as const) {
+      const { peer, writer } = setUp()
+      peer.stream.hold()
+      const web = writer.writable.getWriter()
+      const waiting = [web.closed, web.write(new Uint8Array(100 * KiB))]
+      for (const each of waiting) each.catch(() => {})
+      assert.equal(await isPending(Promise.race(waiting)), true)
+      if (way === 'stream') await web.abort(reason)
+      else writer.abort(reason)
+      for (const each of waiting) await assert.rejects(each, reason)
+      assert.equal(peer.conn.state, 'closing')
+      peer.conn.terminate()
+    }
+  })
+
+  it('can be aborted while its end waits for the peer: the message is complete', async () => {
+    const { peer, writer } = setUp()
+    peer.stream.hold()
+    void writer.write(new Uint8Array(100 * KiB))
+    const web = writer.writable.getWriter()
+    web.closed.catch(() => {})
+    const closing = web.close()
+    assert.equal(await isPending(closing), true)
+    const reason = new Error('stop')
+    void web.abort(reason).catch(() => {})
+    await assert.rejects(closing, reason)
+    peer.stream.release()
+    await turn()
+    assert.deepEqual([peer.sent().length, peer.conn.state], [1, 'open'])
+    peer.conn.terminate()
+  })
+
+  it('hears of the end of the connection while nothing is written', async () => {
+    for (const closed of [false, true]) {
+      const { peer, writer } = setUp()
+      if (closed) peer.conn.terminate()
+      await turn()
+      const { writable } = writer
+      const seen: unknown[] = []
+      const source = new ReadableStream<Uint8Array>({ cancel: (why) => void seen.push(why) })
+      const piped = source.pipeTo(writable)
+      peer.conn.terminate()
+      await assert.rejects(piped, CloseError)
+      assert.ok(seen[0] instanceof CloseError)
+    }
+  })
+
+  it('keeps nothing on the connection once the message is at its end', async () => {
+    const { peer, writer } = setUp()
+    const { sender } = peer.link
+    const lost = sender.lost.bind(sender)
+    const signals: AbortSignal[] = []
+    sender.lost = (signal) => {
+      signals.push(signal)
+      return lost(signal)
+    }
+    await writer.writable.close()
+    const other = peer.conn.writeStream()
+    void other.writable
+    await other.close()
+    assert.deepEqual(
+      signals.map(({ aborted }) => aborted),
+      [true, true],
+    )
     peer.conn.terminate()
   })
 

@@ -1,11 +1,19 @@
 import { WritableStream } from 'node:stream/web'
+import type { CloseFrame } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { checkSendable, Prepared } from '../session/prepared.ts'
+import { CloseCode } from '../wire/close-code.ts'
 import { Utf8Validator } from '../wire/utf8.ts'
+import { abortable } from './abortable.ts'
+import { closeFrameOf } from './close-frame-of.ts'
 import type { Link } from './link.ts'
+import { onAbort } from './on-abort.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { silent } from './silent.ts'
+
+/** How the connection is closed when the rest of a message does not come. */
+const ABANDONED: CloseFrame = { code: CloseCode.InternalError, reason: 'message abandoned' }
 
 const LAST_HIGH_SURROGATE = /[\ud800-\udbff]$/
 
@@ -25,7 +33,7 @@ const LAST_HIGH_SURROGATE = /[\ud800-\udbff]$/
  * await writer.close()
  * ```
  */
-export class MessageWriter {
+export class MessageWriter implements AsyncDisposable {
   /** Whether it is a text or a binary message. */
   readonly type: MessageType
   readonly #link: Link
@@ -36,6 +44,8 @@ export class MessageWriter {
   #room: Promise<void> | undefined
   #state: 'open' | 'closed' | 'aborted' = 'open'
   #writable: WritableStream<string | Uint8Array> | undefined
+  /** Aborted when the message has come to its end, or will not: who only waits for news of it need not any more. */
+  #over: AbortController | undefined
 
   /** @internal */
   constructor(link: Link, type: MessageType) {
@@ -73,24 +83,60 @@ export class MessageWriter {
   }
 
   /**
-   * Gives the message up. If part of it has left, the connection is closed with 1011: that is the only way to tell the
-   * peer that the rest will not come.
+   * Gives the message up, unless it has been closed. If part of it has left, the connection is closed: that is the only
+   * way to tell the peer that the rest will not come. A pipe into {@link writable} fails with the reason.
+   *
+   * @param reason - what to close with is its `closeCode` (and `reason`), if it has one as a `WebSocketError` has; else
+   * 1011
    */
-  abort(): void {
+  abort(reason?: unknown): void {
     if (this.#state !== 'open') return
     this.#state = 'aborted'
-    this.#link.sender.abandon(this.#message)
+    this.#link.sender.abandon(this.#message, closeFrameOf(reason) ?? ABANDONED)
+    this.#over?.abort(reason)
   }
 
-  /** The same as a Web stream of strings and bytes. */
+  /** Gives the message up unless it has been closed, as {@link abort} does: for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.abort()
+  }
+
+  /**
+   * The same as a Web stream of strings and bytes. It fails with the connection, also while nothing is written. Its
+   * `abort` is that of the writer, also while a write waits for the peer. A pipe waits for its last write before it looks
+   * at its `signal`, by the Streams standard: to give one up at once, abort the writer.
+   */
   get writable(): WritableStream<string | Uint8Array> {
-    this.#writable ??= new WritableStream<string | Uint8Array>({
-      // What the Web stream does not take ends it, without a word to this side: nobody could end the message any more.
-      write: (data) => this.write(data).catch((error) => this.#giveUp(error)),
-      close: () => this.close(),
-      abort: () => this.abort(),
-    })
+    this.#writable ??= this.#makeWritable()
     return this.#writable
+  }
+
+  #makeWritable(): WritableStream<string | Uint8Array> {
+    const over = new AbortController()
+    this.#over = over
+    let aborted = over.signal
+    return new WritableStream<string | Uint8Array>({
+      start: (controller) => {
+        // In Node since 18, but not in its types.
+        aborted = (controller as unknown as { readonly signal: AbortSignal }).signal
+        onAbort(aborted, () => this.abort(aborted.reason))
+        if (this.#state !== 'open') return
+        onAbort(over.signal, () => {
+          if (this.#state === 'aborted' && !aborted.aborted) controller.error(over.signal.reason)
+        })
+        const fail = (error: unknown): void => {
+          if (this.#state === 'open') controller.error(error)
+        }
+        if (this.#link.closeInfo === undefined) this.#link.sender.lost(over.signal).catch(fail)
+        else fail(this.#link.closeError)
+      },
+      // What the Web stream does not take ends it, without a word to this side: nobody could end the message any more.
+      write: (data) => {
+        const room = this.#state === 'open' ? abortable(this.write(data), over.signal) : this.write(data)
+        return room.catch((error) => this.#giveUp(error))
+      },
+      close: () => abortable(this.close(), aborted),
+    })
   }
 
   /** One promise for all who wait: who does not wait must not make as many. */
@@ -113,6 +159,7 @@ export class MessageWriter {
     // As `send` does with half a character that nothing follows.
     if (this.#half !== '') this.#link.sender.write(this.#message, Buffer.from(this.#half, 'utf8'))
     this.#state = 'closed'
+    this.#over?.abort()
     if (this.#link.sender.complete(this.#message)) return this.#drained()
     return this.#ended()
   }
@@ -145,13 +192,14 @@ export class MessageWriter {
   }
 
   #giveUp(error: unknown): never {
-    this.abort()
+    this.abort(error)
     throw error
   }
 
   /** What is wrong in the middle of a message cannot be mended. */
   #refuse(message: string): UsageError {
-    this.abort()
-    return new UsageError('ERR_WS_INVALID_ARGUMENT', message)
+    const error = new UsageError('ERR_WS_INVALID_ARGUMENT', message)
+    this.abort(error)
+    return error
   }
 }

@@ -17,6 +17,16 @@ describe('surviveErrors', () => {
     assert.throws(() => stream.emit('error', mistake), mistake)
   })
 
+  it('lets a write behind its own end() be told, unless the peer may have ended it', async () => {
+    const late = Object.assign(new Error('write after end'), { code: 'ERR_STREAM_WRITE_AFTER_END' })
+    const stream = new Readable({ read() {} })
+    surviveErrors(stream)
+    assert.throws(() => stream.emit('error', late), late)
+    stream.push(null)
+    await once(stream.resume(), 'end')
+    stream.emit('error', late)
+  })
+
   it('leaves a mistake to those who listen', () => {
     const stream = new Readable()
     surviveErrors(stream)
@@ -44,6 +54,19 @@ describe('destroyOnAbort', () => {
     const early = new Readable()
     destroyOnAbort(early, controller.signal)
     assert.deepEqual(await once(early, 'error'), [reason])
+  })
+})
+
+describe('destroyOnAbort, with what is no error', () => {
+  it('destroys with an AbortError, whose cause it is', async () => {
+    for (const reason of [null, 'left', 5]) {
+      const controller = new AbortController()
+      const stream = new Readable()
+      destroyOnAbort(stream, controller.signal)
+      controller.abort(reason)
+      const [error] = (await once(stream, 'error')) as Error[]
+      assert.deepEqual([error?.name, error?.cause], ['AbortError', reason])
+    }
   })
 })
 

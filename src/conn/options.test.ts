@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { UsageError } from '../session/errors.ts'
 import { maxSubprotocols } from '../wire/header-grammar.ts'
-import { checkNames, checkSubprotocols } from './options.ts'
+import { checkNames, checkSignal, checkSubprotocols, signalOf } from './options.ts'
 
 function refuses(check: () => void, message: RegExp): void {
   assert.throws(check, (error) => {
@@ -50,5 +50,23 @@ describe('checkSubprotocols', () => {
       () => checkSubprotocols(Array.from({ length: maxSubprotocols + 1 }, (_, i) => `p${i}`)),
       /at most/,
     )
+  })
+})
+
+describe('signalOf', () => {
+  it('is the signal, if there is one', () => {
+    const { signal } = new AbortController()
+    assert.equal(signalOf({ signal }), signal)
+    assert.equal(signalOf({}), undefined)
+    assert.equal(signalOf(undefined), undefined)
+    assert.equal(signalOf({ signal, text: 'bytes' } as object, ['signal', 'text']), signal)
+  })
+
+  it('refuses what is none, and a signal in the place of the options', () => {
+    const { signal } = new AbortController()
+    refuses(() => signalOf({ signal: {} } as object), /^signal must be an AbortSignal/)
+    refuses(() => checkSignal(null), /^signal must be an AbortSignal/)
+    refuses(() => signalOf({ text: 'bytes' } as object), /^text is not an option/)
+    refuses(() => signalOf(signal as object), /^options must be an object with a signal/)
   })
 })

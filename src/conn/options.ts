@@ -19,6 +19,29 @@ export function checkNames(options: object, names: readonly string[]): void {
   }
 }
 
+/** @throws UsageError `ERR_WS_INVALID_OPTION` for what is no signal */
+export function checkSignal(signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new UsageError('ERR_WS_INVALID_OPTION', 'signal must be an AbortSignal')
+}
+
+/**
+ * The signal of options that may have others, too.
+ *
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+ */
+export function signalOf(
+  options: { readonly signal?: AbortSignal | undefined } | undefined,
+  names: readonly string[] = ['signal'],
+): AbortSignal | undefined {
+  if (options === undefined) return undefined
+  checkNames(options, names)
+  if (options instanceof AbortSignal)
+    throw new UsageError('ERR_WS_INVALID_OPTION', 'options must be an object with a signal, not the signal')
+  checkSignal(options.signal)
+  return options.signal
+}
+
 /** @throws UsageError `ERR_WS_INVALID_OPTION` for what cannot be a list of subprotocols (RFC 6455 section 4.1) */
 export function checkSubprotocols(subprotocols: unknown): void {
   if (!Array.isArray(subprotocols)) {

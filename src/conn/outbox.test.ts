@@ -161,9 +161,17 @@ describe('Outbox', () => {
     outbox.flush()
     const controller = new AbortController()
     const reason = new Error('no patience')
-    const [impatient, patient] = [outbox.drained(controller.signal), outbox.drained()]
+    let asked = 0
+    const behind = (): number => {
+      asked++
+      return 0
+    }
+    const [impatient, patient] = [outbox.drained(controller.signal, behind), outbox.drained()]
     controller.abort(reason)
     await assert.rejects(impatient, reason)
+    asked = 0
+    outbox.wake()
+    assert.equal(asked, 0, 'who gave up is still kept')
     await assert.rejects(outbox.drained(controller.signal), reason)
     await stream.release()
     await patient

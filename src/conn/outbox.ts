@@ -33,7 +33,7 @@ export class Outbox {
   /** Whether the kernel has taken what a finished write held, so that its memory can serve again. */
   readonly #recycles: boolean
   readonly #highMark: number
-  #waiters: Waiter[] | undefined
+  #waiters: Set<Waiter> | undefined
   /** Made for the first write: many connections have nothing to say. */
   #whenWritten: ((error?: Error | null) => void) | undefined
   /** Bytes given to the stream. */
@@ -105,23 +105,26 @@ export class Outbox {
   async drained(signal?: AbortSignal, queued: () => number = () => this.queued): Promise<void> {
     signal?.throwIfAborted()
     if (this.#hasRoomBehind(queued())) return
+    let waiter: Waiter | undefined
     const room = new Promise<void>((resolve, reject) => {
-      this.#waiters ??= []
-      this.#waiters.push({ resolve, reject, queued })
+      waiter = { resolve, reject, queued }
+      this.#waiters ??= new Set()
+      this.#waiters.add(waiter)
     })
-    return signal === undefined ? room : abortable(room, signal)
+    if (signal === undefined) return room
+    return abortable(room, signal).finally(() => this.#waiters?.delete(waiter as Waiter))
   }
 
   /** There may be room for some who wait: less is ahead of them. */
   wake(): void {
     const waiters = this.#waiters
     if (waiters === undefined) return
-    const left: Waiter[] = []
     for (const waiter of waiters) {
-      if (this.#hasRoomBehind(waiter.queued())) waiter.resolve()
-      else left.push(waiter)
+      if (!this.#hasRoomBehind(waiter.queued())) continue
+      waiters.delete(waiter)
+      waiter.resolve()
     }
-    this.#waiters = left.length === 0 ? undefined : left
+    if (waiters.size === 0) this.#waiters = undefined
   }
 
   /** There will be no room any more. */

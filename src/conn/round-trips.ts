@@ -1,3 +1,4 @@
+import { onAbort } from './on-abort.ts'
 import { silent } from './silent.ts'
 
 /** A ping that has not been answered. */
@@ -34,15 +35,16 @@ export class RoundTrips {
       new Promise<number>((resolve, reject) => {
         signal?.throwIfAborted()
         const settle = (result: number | Error): void => {
-          signal?.removeEventListener('abort', onAbort)
+          stop?.()
           if (typeof result === 'number') resolve(result)
           else reject(result)
         }
-        const onAbort = (): void => {
-          this.forget(settle)
-          reject(signal?.reason as Error)
-        }
-        signal?.addEventListener('abort', onAbort, { once: true })
+        const stop =
+          signal &&
+          onAbort(signal, () => {
+            this.forget(settle)
+            reject(signal.reason as Error)
+          })
         send(this.next(settle))
       }),
     )

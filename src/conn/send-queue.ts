@@ -158,6 +158,7 @@ export class SendQueue {
 
   /** Bytes that wait in a message of the queue, and ahead of it; 0 when it is not in the queue any more. */
   bytesUpTo(message: OutgoingMessage): number {
+    if (message === this.#tail) return this.bytes
     let bytes = 0
     for (let other = this.#head; other !== undefined; other = other.next) {
       bytes += other.bytes

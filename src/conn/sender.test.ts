@@ -6,11 +6,13 @@ import { FakeStream } from '../../test/support/fake-stream.ts'
 import { isPending } from '../../test/support/until.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { Protocol } from '../protocol/protocol.ts'
+import type { CloseFrame } from '../session/close-info.ts'
 import { prepare } from '../session/prepared.ts'
 import { Outbox } from './outbox.ts'
 import { Sender, type SenderOwner, type SlowPolicy } from './sender.ts'
 
 const KiB = 1024
+const abandonFrame: CloseFrame = { code: 1011, reason: '' }
 
 /** A sender whose owner only notes what it is told. */
 class Setup implements SenderOwner {
@@ -20,7 +22,7 @@ class Setup implements SenderOwner {
   readonly sender: Sender
   readonly limits: Limits
   state: 'open' | 'closing' | 'closed' = 'open'
-  /** `flush`, `too slow`, `abandoned`. */
+  /** `flush`, `too slow`, `abandoned 1011`. */
   readonly calls: string[] = []
 
   constructor(
@@ -47,8 +49,8 @@ class Setup implements SenderOwner {
     this.calls.push(`too slow ${buffered}`)
   }
 
-  abandoned(): void {
-    this.calls.push('abandoned')
+  abandoned({ code }: CloseFrame): void {
+    this.calls.push(`abandoned ${code}`)
   }
 
   onWritable(): void {
@@ -163,7 +165,7 @@ describe('sending', () => {
     const writer = sender.open('text')
     sender.write(writer, Buffer.from('x'))
     sender.complete(writer)
-    sender.abandon(sender.open('text'))
+    sender.abandon(sender.open('text'), abandonFrame)
     assert.deepEqual(calls, ['flush', 'flush', 'flush', 'flush', 'flush'])
   })
 
@@ -175,8 +177,8 @@ describe('sending', () => {
     assert.equal(sender.send('x', undefined), false)
     assert.equal(sender.write(writer, Buffer.from('x')), false)
     assert.equal(sender.complete(writer), false)
-    sender.abandon(writer)
-    sender.abandon(sender.open('text'))
+    sender.abandon(writer, abandonFrame)
+    sender.abandon(sender.open('text'), abandonFrame)
     assert.deepEqual([sender.sent, sender.dropped, setUp.calls], [0, 1, []])
   })
 })
@@ -235,13 +237,13 @@ describe('a message that was opened', () => {
     sender.write(writer, Buffer.alloc(100 * KiB))
     const drained = setUp.outbox.drained()
     assert.equal(await isPending(drained), true)
-    sender.abandon(writer)
+    sender.abandon(writer, abandonFrame)
     await drained
     assert.equal(sender.bufferedAmount, 0)
     sender.write(ahead, Buffer.from('begun'))
     setUp.flush()
-    sender.abandon(ahead)
-    assert.equal(setUp.calls.at(-1), 'abandoned')
+    sender.abandon(ahead, abandonFrame)
+    assert.equal(setUp.calls.at(-1), 'abandoned 1011')
   })
 
   it('has room by itself, whatever waits behind it', async () => {

@@ -1,9 +1,12 @@
 import type { Limits } from '../protocol/limits.ts'
 import type { Protocol } from '../protocol/protocol.ts'
+import type { CloseFrame } from '../session/close-info.ts'
+import type { LimitError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { Sendable } from '../session/session.ts'
 import type { Outbox } from './outbox.ts'
+import { sendBufferError } from './send-buffer-error.ts'
 import { OutgoingMessage, SendQueue } from './send-queue.ts'
 
 /** What `send` does when `maxSendBuffer` is exceeded: end the connection with 1013, or drop the message. */
@@ -17,8 +20,8 @@ export interface SenderOwner {
   flushLater(): void
   /** More waits than is allowed: the connection is to be closed. */
   tooSlow(buffered: number): void
-  /** Part of a message has left whose rest will not come. */
-  abandoned(): void
+  /** Part of a message has left whose rest will not come: the connection is to be closed. */
+  abandoned(frame: CloseFrame): void
 }
 
 /** Messages of more bytes are referenced while they wait, not copied. */
@@ -52,6 +55,13 @@ export class Sender {
   /** Bytes that wait to leave. */
   get bufferedAmount(): number {
     return this.#outbox.waiting + this.#outbox.queued
+  }
+
+  /** What is wrong when too much waits. */
+  get overflow(): LimitError | undefined {
+    const { bufferedAmount } = this
+    const { maxSendBuffer } = this.#owner.limits
+    return bufferedAmount > maxSendBuffer ? sendBufferError(bufferedAmount, maxSendBuffer) : undefined
   }
 
   /** Whether the end waits for messages ahead of it. */
@@ -109,14 +119,23 @@ export class Sender {
     return true
   }
 
-  /** A message that was opened will not come to its end. */
-  abandon(message: OutgoingMessage): void {
+  /**
+   * A message that was opened will not come to its end.
+   *
+   * @param frame - what to close with if part of it has left
+   */
+  abandon(message: OutgoingMessage, frame: CloseFrame): void {
     if (this.#owner.state !== 'open') return
-    if (message.begun) return this.#owner.abandoned()
+    if (message.begun) return this.#owner.abandoned(frame)
     this.#opened().remove(message)
     this.#count()
     this.#outbox.wake()
     this.#owner.flushLater()
+  }
+
+  /** Rejects when the connection has ended. */
+  lost(signal: AbortSignal): Promise<void> {
+    return this.#outbox.drained(signal, () => Number.POSITIVE_INFINITY)
   }
 
   /** Resolves when there is room for more of a message that was opened, whatever waits behind it. */

@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import { type ConnectedPair, connectedPair } from '../../test/support/connected-pair.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
-import { CloseError, UsageError } from '../session/errors.ts'
+import { CloseError, ProtocolError } from '../session/errors.ts'
 import type { Sendable } from '../session/session.ts'
-import { checkStreamOptions, StreamAdapter, streamOptionNames } from './stream-adapter.ts'
+import { checkStreamOptions, StreamAdapter } from './stream-adapter.ts'
 
 const KiB = 1024
 
@@ -70,6 +70,49 @@ describe('a StreamAdapter', () => {
     )
   })
 
+  it('puts the halves of characters in strings together', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ unit: 'binary', maxLength: 50 }),
+        fc.array(fc.nat(200), { maxLength: 20 }),
+        fc.constantFrom('text', 'binary'),
+        async (text, cuts, type) => {
+          const peer = new TestLink()
+          const adapter = new StreamAdapter(peer.conn, { type })
+          const ends = [...new Set([...cuts.map((at) => at % (text.length + 1)), text.length])]
+          let start = 0
+          for (const end of ends.sort((a, b) => a - b)) {
+            adapter.write(text.slice(start, end))
+            start = end
+          }
+          await turn()
+          const sent = peer.sent().map((event) => event.split(' ')[1])
+          assert.equal(sent.join(''), Buffer.from(text).toString('hex'))
+        },
+      ),
+    )
+  })
+
+  it('sends half a character that bytes or the end follow as send does', async () => {
+    for (const finish of [false, true]) {
+      const peer = new TestLink()
+      const adapter = new StreamAdapter(peer.conn, { type: 'text' })
+      adapter.write('\ud83d')
+      adapter.write('')
+      if (finish) void adapter.finish().catch(() => {})
+      else adapter.write(Buffer.from('x'))
+      await turn()
+      assert.equal(peer.sent()[0], finish ? 'text efbfbd' : 'text efbfbd78')
+      peer.conn.terminate()
+    }
+    const peer = new TestLink()
+    const adapter = new StreamAdapter(peer.conn, { type: 'text' })
+    adapter.write('\ud83d')
+    adapter.close(undefined, true)
+    await turn()
+    assert.equal(peer.sent().join(), 'close 1011 ""')
+  })
+
   it('waits before it writes where others have filled the send buffer: nothing is dropped by a slow policy', async () => {
     const peer = new TestLink({ slow: 'skip', limits: { maxSendBuffer: 100 * KiB } })
     const adapter = new StreamAdapter(peer.conn, {})
@@ -83,7 +126,7 @@ describe('a StreamAdapter', () => {
     await room
     await turn()
     assert.equal(peer.sent().at(-1), `binary ${Buffer.from('not dropped').toString('hex')}`)
-    assert.equal(peer.conn.stats.messagesDropped, 0)
+    assert.equal(peer.conn.stats.sendsDropped, 0)
   })
 
   it('finishes with a Close frame once all has left, and waits for the answer', async () => {
@@ -115,7 +158,7 @@ describe('a StreamAdapter', () => {
     const other = new TestLink()
     const adapter = new StreamAdapter(other.conn, { type: 'text' })
     adapter.write(Buffer.from('€').subarray(0, 2))
-    await assert.rejects(adapter.finish(), UsageError)
+    await assert.rejects(adapter.finish(), ProtocolError)
   })
 
   it('tells of what there was no room for behind our Close frame', async () => {
@@ -135,6 +178,22 @@ describe('a StreamAdapter', () => {
       for (let i = 0; i < 4; i++) assert.deepEqual(await adapter.read(), Buffer.from('x'))
       if (missing === 0) assert.equal(await adapter.read(), undefined)
       else await assert.rejects(adapter.read(), CloseError)
+    }
+  })
+
+  it('does not take what we did not send for a gap in what we read', async () => {
+    for (const objectMode of [false, true]) {
+      const peer = new TestLink()
+      const adapter = new StreamAdapter(peer.conn, { objectMode })
+      const reading = adapter.read()
+      const closed = peer.conn.close()
+      assert.equal(peer.conn.send('too late'), false)
+      await turn()
+      await peer.receive({ opcode: 8, payload: Buffer.of(3, 232) })
+      peer.stream.endInput()
+      assert.equal(await reading, undefined)
+      const { stats } = await closed
+      assert.deepEqual([stats.sendsDropped, stats.receivesDropped], [1, 0])
     }
   })
 
@@ -196,7 +255,7 @@ describe('checkStreamOptions', () => {
       { type: 'binary', objectMode: false, signal },
       { objectMode: true },
     ])
-      checkStreamOptions(options as object, streamOptionNames)
+      checkStreamOptions(options as object)
   })
 
   it('refuses all else', () => {
@@ -207,7 +266,7 @@ describe('checkStreamOptions', () => {
       { objectMode: true, type: 'text' },
       { signal: 1 },
     ])
-      assert.throws(() => checkStreamOptions(options as object, streamOptionNames), {
+      assert.throws(() => checkStreamOptions(options as object), {
         code: 'ERR_WS_INVALID_OPTION',
       })
   })

@@ -1,14 +1,14 @@
-import { encodeCloseReason } from '../protocol/close-payload.ts'
 import type { CloseFrame } from '../session/close-info.ts'
-import { UsageError, WebSocketError } from '../session/errors.ts'
+import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { Sendable } from '../session/session.ts'
-import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { CloseCode } from '../wire/close-code.ts'
 import { unfinishedTail } from '../wire/utf8.ts'
+import { closeFrameOf } from './close-frame-of.ts'
 import type { Conn } from './conn.ts'
 import { endError, MessageBytes } from './message-bytes.ts'
 import { endsQuietly } from './message-iterator.ts'
-import { checkNames } from './options.ts'
+import { checkNames, checkSignal } from './options.ts'
 
 /** What the messages of a connection are as streams. */
 export interface StreamOptions {
@@ -19,33 +19,37 @@ export interface StreamOptions {
   readonly type?: MessageType | undefined
   /** Streams of messages instead: a text is a string, a binary message is a `Uint8Array`, both ways. Default false. */
   readonly objectMode?: boolean | undefined
-  /** Fails the streams with the signal's reason, and closes the connection with 1011. */
+  /**
+   * Whether what is written once the peer has closed in order is dropped, until the writing side is ended. That is for
+   * bridges and for what is piped back through something slow, where the other side needs time to end, too. Default
+   * false: what is written then fails with the `CloseError`.
+   */
+  readonly allowHalfOpen?: boolean | undefined
+  /**
+   * Fails the streams with the signal's reason (a Node stream with an `AbortError` if that is no `Error`), and closes the
+   * connection with 1011, or the reason's `closeCode`.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
-/** The names of these options. */
-export const streamOptionNames: readonly (keyof StreamOptions)[] = ['type', 'objectMode', 'signal']
+const streamOptionNames: readonly (keyof StreamOptions)[] = ['type', 'objectMode', 'allowHalfOpen', 'signal']
 
 /** Longer payloads may be sent from where they lie, but a stream's writer may use its buffer again. */
 const COPIED_BY_CONN = 16 * 1024
 
 /** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
-export function checkStreamOptions(options: StreamOptions, names: readonly string[]): void {
-  checkNames(options, names)
-  const { type, objectMode, signal } = options
+export function checkStreamOptions(options: StreamOptions): void {
+  checkNames(options, streamOptionNames)
+  const { type, objectMode, allowHalfOpen, signal } = options
   if (type !== undefined && type !== 'text' && type !== 'binary')
     throw invalidOption(`type must be 'text' or 'binary', not ${String(type)}`)
   if (objectMode !== undefined && typeof objectMode !== 'boolean')
     throw invalidOption('objectMode must be a boolean')
+  if (allowHalfOpen !== undefined && typeof allowHalfOpen !== 'boolean')
+    throw invalidOption('allowHalfOpen must be a boolean')
   if (objectMode === true && type !== undefined)
     throw invalidOption('type is for streams of bytes; with objectMode each message has its own')
   checkSignal(signal)
-}
-
-/** @throws UsageError `ERR_WS_INVALID_OPTION` for what is no signal */
-export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw invalidOption('signal must be an AbortSignal')
 }
 
 /** A connection as something to read from and to write to: what Node's streams and Web streams have in common. */
@@ -56,12 +60,11 @@ export class StreamAdapter {
   readonly #messages: AsyncIterator<Message, undefined>
   /** The beginning of a character whose end is to come with the next write. */
   #half: Uint8Array | undefined
-  /** Messages that had been dropped before our closing could drop any. */
-  #dropped: number
+  /** The same of a string: a high surrogate whose low one is to come. */
+  #high = ''
 
   constructor(conn: Conn, { type = 'binary', objectMode = false }: StreamOptions) {
     this.#conn = conn
-    this.#dropped = conn.stats.messagesDropped
     this.#type = objectMode ? undefined : type
     this.#bytes = objectMode ? undefined : new MessageBytes(conn, { type })
     this.#messages = conn.messages()[Symbol.asyncIterator]()
@@ -83,14 +86,15 @@ export class StreamAdapter {
    * Sends a message.
    *
    * @returns a promise when the next one should wait
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for what cannot be sent, in the promise: CloseError when it is too late
+   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for what is no message
+   * @throws ProtocolError `ERR_WS_INVALID_UTF8` for bytes that are no text; in the promise: CloseError when it is too late
    */
   write(data: Sendable): Promise<void> | undefined {
     // Others may send, too: beyond this the slow policy would have this message, or the connection, dropped.
     if (this.#conn.bufferedAmount > this.#conn.maxSendBuffer)
       return this.#conn.drained().then(() => this.write(data))
-    const whole = this.#ownBytes(data)
-    if (whole === undefined || this.#conn.send(whole, this.#type)) return undefined
+    const whole = this.#ownData(data)
+    if (whole === undefined || this.#send(whole)) return undefined
     return this.#conn.drained()
   }
 
@@ -98,14 +102,15 @@ export class StreamAdapter {
    * Closes the connection with 1000 once what was written has left. Resolves when the peer has answered.
    *
    * @throws CloseError when the connection did not end in order
-   * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the text ends inside a character
+   * @throws ProtocolError `ERR_WS_INVALID_UTF8` when the bytes of a text end inside a character
    */
   async finish(): Promise<void> {
-    if (this.#half !== undefined)
-      throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the text ends inside a character')
+    if (this.#half !== undefined) throw notText('the text ends inside a character')
+    // As `send` does with half a character that nothing follows.
+    if (this.#high !== '') this.#send(this.#high)
+    this.#high = ''
     // The time for closing is limited, that for sending is not.
     await this.#conn.drained().catch(() => {})
-    this.#dropped = this.#conn.stats.messagesDropped
     const info = await this.#conn.close()
     // Without the peer's Close frame nobody knows what it has got.
     if (info.received === undefined || !endsQuietly(info)) throw await this.ended()
@@ -117,8 +122,13 @@ export class StreamAdapter {
    */
   close(error: unknown, complete: boolean): void {
     if (this.#conn.state !== 'open') return
-    const { code, reason } = closeFrame(error, complete && this.#half === undefined)
+    const { code, reason } = closeFrame(error, complete && this.#half === undefined && this.#high === '')
     void this.#conn.close(code, reason)
+  }
+
+  /** Whether this is only that the connection has ended, in order. */
+  static isLate(error: unknown): boolean {
+    return error instanceof CloseError && endsQuietly(error.info)
   }
 
   /** The connection's own error, once it has ended. */
@@ -135,7 +145,7 @@ export class StreamAdapter {
     const { by, received, stats } = info
     // A loop over a connection of `reconnect` ends quietly whatever happened.
     if (!endsQuietly(info)) return true
-    return by === 'local' && (received === undefined || stats.messagesDropped > this.#dropped)
+    return by === 'local' && (received === undefined || stats.receivesDropped > 0)
   }
 
   async #nextMessage(): Promise<Data | undefined> {
@@ -144,10 +154,13 @@ export class StreamAdapter {
   }
 
   /** What can be sent now and kept: a stream may be cut anywhere, but a text message only between two characters. */
-  #ownBytes(data: Sendable): Sendable | undefined {
+  #ownData(data: Sendable): Sendable | undefined {
     const half = this.#half
-    let bytes = typeof data === 'string' && half !== undefined ? Buffer.from(data, 'utf8') : toBytes(data)
+    if (typeof data === 'string' && half === undefined) return this.#ownText(data)
+    let bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : toBytes(data)
     if (bytes === undefined) return data
+    if (this.#high !== '') bytes = Buffer.concat([Buffer.from(this.#high, 'utf8'), bytes])
+    this.#high = ''
     if (this.#type === 'text') {
       if (half !== undefined) bytes = Buffer.concat([half, bytes])
       const end = unfinishedTail(bytes, 0, bytes.length)
@@ -156,6 +169,26 @@ export class StreamAdapter {
       bytes = bytes.subarray(0, end)
     }
     return bytes.length > COPIED_BY_CONN ? Buffer.from(bytes) : bytes
+  }
+
+  /** The text without the half of a character at its end. In objects each string is a message of its own. */
+  #ownText(text: string): string | undefined {
+    if (this.#type === undefined) return text
+    const all = this.#high + text
+    const halved = (all.charCodeAt(all.length - 1) & 0xfc00) === 0xd800
+    this.#high = halved ? all.slice(-1) : ''
+    if (halved) return all.length === 1 ? undefined : all.slice(0, -1)
+    return all
+  }
+
+  #send(data: Sendable): boolean {
+    try {
+      return this.#conn.send(data, this.#type)
+    } catch (cause) {
+      // What is piped into a stream is often a third party's: its bytes must not count as a mistake of the caller.
+      if (this.#type === 'text' && data instanceof Uint8Array) throw notText('the text is not UTF-8', cause)
+      throw cause
+    }
   }
 }
 
@@ -166,17 +199,18 @@ function toBytes(data: Sendable): Uint8Array | undefined {
   return data instanceof ArrayBuffer ? new Uint8Array(data) : undefined
 }
 
+/** For what was written to a stream of text and is none. */
+function notText(message: string, cause?: unknown): ProtocolError {
+  return new ProtocolError('ERR_WS_INVALID_UTF8', CloseCode.InvalidPayload, message, { cause })
+}
+
 /** What the peer is told when a stream is given up. */
 function closeFrame(error: unknown, complete: boolean): CloseFrame {
-  if (error === undefined || error === null)
-    return { code: complete ? CloseCode.Normal : CloseCode.InternalError, reason: '' }
-  const { closeCode, reason, message } = error as Readonly<Record<string, unknown>>
-  if (!isSendableCloseCode(closeCode as number)) return { code: CloseCode.InternalError, reason: '' }
-  const text = error instanceof WebSocketError ? message : reason
-  return encodeCloseReason(closeCode as number, typeof text === 'string' ? text : '').frame
+  const fine = complete && (error === undefined || error === null)
+  return closeFrameOf(error) ?? { code: fine ? CloseCode.Normal : CloseCode.InternalError, reason: '' }
 }
 
 /** For what is wrong with the options of streams. */
-export function invalidOption(message: string): UsageError {
+function invalidOption(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_OPTION', message)
 }

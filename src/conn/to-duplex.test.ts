@@ -76,16 +76,37 @@ describe('toDuplex, in bytes', () => {
     stream.write(bytes.subarray(0, 2))
     stream.end('x')
     const error = await failure(finished(stream))
-    assert.ok(error instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok(error instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
   })
 
   it('refuses to end a text inside a character', async () => {
     await using ends = await pair()
     const stream = toDuplex(ends.client, { type: 'text' })
     stream.end(Buffer.of(0xe2, 0x82))
-    assert.ok((await failure(finished(stream))) instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok((await failure(finished(stream))) instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
+  })
+
+  it('puts a character together that is cut between two strings, whatever the type', async () => {
+    for (const type of ['text', 'binary'] as const) {
+      await using ends = await pair()
+      const stream = toDuplex(ends.client, { type })
+      for (const half of ['a\ud83d', '\ude00b\ud83d', '\ude00\ud83d']) stream.write(half)
+      stream.end()
+      const sent: string[] = []
+      for await (const data of ends.server) sent.push(String(data))
+      assert.deepEqual(sent, ['a', '😀b', '😀', '\ufffd'])
+    }
+  })
+
+  it('takes strings in the encoding that is said', async () => {
+    await using ends = await pair()
+    const stream = toDuplex(ends.client, { type: 'text' })
+    stream.write('é', 'UTF-8' as 'utf-8')
+    stream.write(Buffer.from('€').toString('base64').slice(0, 2), 'base64')
+    stream.write(Buffer.from('€').subarray(1).toString('hex'), 'hex')
+    assert.deepEqual([await ends.server.read(), await ends.server.read()], ['é', '€'])
   })
 
   it('reads text with setEncoding, wherever characters are cut', async () => {
@@ -373,11 +394,49 @@ describe('the end of a Duplex', () => {
       await once(stream, 'end')
       return length
     })()
-    const failed = new Promise<Error>((resolve) =>
-      stream.write('too late', (error) => resolve(error as Error)),
-    )
+    stream.write('too late')
+    let finish = false
+    stream.once('finish', () => {
+      finish = true
+    })
+    stream.end()
     assert.equal(await reading, 50)
-    assert.ok(closedWith(1000)(await failed))
+    assert.ok(closedWith(1000)(await failure(finished(stream))))
+    assert.deepEqual([closedWith(1000)(stream.errored), finish], [true, false])
+  })
+
+  it('by the peer while something is written: also for a reader that waits for its writes', async () => {
+    const wait = 10 * KiB
+    for (const echo of [
+      async (stream: Duplex) => {
+        for await (const chunk of stream) await new Promise((resolve) => stream.write(chunk, resolve))
+      },
+      async (stream: Duplex) => {
+        for await (const chunk of stream) if (!stream.write(chunk)) await once(stream, 'drain')
+      },
+    ]) {
+      await using ends = await pair()
+      for (let i = 0; i < 3; i++) ends.server.send(Buffer.alloc(2 * wait))
+      await ends.server.close()
+      const stream = toDuplex(ends.client)
+      const closed = new Promise((resolve) => stream.once('close', resolve))
+      await echo(stream)
+      await closed
+      assert.ok(closedWith(1000)(stream.errored))
+    }
+    for (const allowHalfOpen of [false, true]) {
+      await using ends = await pair()
+      for (let i = 0; i < 5; i++) ends.server.send(Buffer.alloc(2 * wait))
+      await ends.server.close()
+      const stream = toDuplex(ends.client, { allowHalfOpen })
+      const slow = new Transform({
+        highWaterMark: 1,
+        transform: (chunk, _encoding, callback) => void setImmediate(callback, null, chunk),
+      })
+      const piped = pipeline(stream, slow, stream)
+      if (allowHalfOpen) await piped
+      else assert.ok(closedWith(1000)(await failure(piped)))
+    }
   })
 
   it('by the peer while nobody reads: the writer fails at once', async () => {
@@ -477,15 +536,17 @@ describe('the end of a Duplex', () => {
     ends.serverSocket.destroy()
   })
 
-  it('ends no process, listened to or not, whatever the peer does', async () => {
+  it('ends no process, listened to or not, whatever the peer does, or is piped into it', async () => {
     for (const end of [
       (ends: ConnectedPair) => ends.server.terminate(),
-      (ends: ConnectedPair) => ends.server.send('text'),
+      (ends: ConnectedPair) => ends.server.send(Buffer.from('binary')),
+      (_ends: ConnectedPair, stream: Duplex) => Readable.from([Buffer.of(0xff)]).pipe(stream),
+      (_ends: ConnectedPair, stream: Duplex) => stream.end(Buffer.of(0xe2)),
     ]) {
       await using ends = await pair()
-      const stream = toDuplex(ends.client)
+      const stream = toDuplex(ends.client, { type: 'text' })
       stream.resume()
-      end(ends)
+      end(ends, stream)
       await new Promise((resolve) => stream.once('close', resolve))
       assert.ok(stream.errored !== null)
     }
@@ -493,11 +554,13 @@ describe('the end of a Duplex', () => {
 })
 
 describe('a Duplex beside other ways to read', () => {
-  it('is refused the messages that go to a listener, and says so', async () => {
+  it('is refused at once where a listener takes the messages', async () => {
     await using ends = await pair()
     ends.client.onMessage(() => {})
-    const error = await failure(finished(toDuplex(ends.client)))
-    assert.equal((error as UsageError).code, 'ERR_WS_CONCURRENT_READ')
+    for (const objectMode of [false, true])
+      assert.throws(() => toDuplex(ends.client, { objectMode }), { code: 'ERR_WS_CONCURRENT_READ' })
+    await ends.client.ping()
+    assert.equal(ends.client.state, 'open')
   })
 
   it('takes what waited before', async () => {
@@ -514,7 +577,7 @@ describe('the options of toDuplex', () => {
   it('are checked', async () => {
     await using ends = await pair()
     const bad: [object, RegExp][] = [
-      [{ typ: 'text' }, /typ is not an option; the options are type, objectMode, signal, allowHalfOpen/],
+      [{ typ: 'text' }, /typ is not an option; the options are type, objectMode, allowHalfOpen, signal/],
       [{ type: 'string' }, /type must be 'text' or 'binary', not string/],
       [{ objectMode: 1 }, /objectMode must be a boolean/],
       [{ objectMode: true, type: 'text' }, /type is for streams of bytes/],

@@ -1,26 +1,8 @@
 import { Duplex } from 'node:stream'
-import { CloseError } from '../session/errors.ts'
 import type { Sendable } from '../session/session.ts'
 import type { Conn } from './conn.ts'
-import { endsQuietly } from './message-iterator.ts'
 import { destroyOnAbort, pushNext, surviveErrors } from './node-streams.ts'
-import {
-  checkStreamOptions,
-  invalidOption,
-  StreamAdapter,
-  type StreamOptions,
-  streamOptionNames,
-} from './stream-adapter.ts'
-
-/** How a connection is seen as a Node stream. */
-export interface DuplexOptions extends StreamOptions {
-  /**
-   * Whether the stream can still be written to when the peer has closed in order, until `end()`: what is written then is
-   * dropped. That is for bridges, where the other side needs time to end, too. Default false: the stream ends itself,
-   * and what is written fails with the `CloseError`.
-   */
-  readonly allowHalfOpen?: boolean | undefined
-}
+import { checkStreamOptions, StreamAdapter, type StreamOptions } from './stream-adapter.ts'
 
 /**
  * A connection as a Node stream, for `pipeline` with sockets, files, processes and transforms. Reading holds the peer
@@ -31,12 +13,14 @@ export interface DuplexOptions extends StreamOptions {
  *   goes with the second. With `objectMode`, strings are text messages and bytes binary ones.
  * - `end()` closes the connection with 1000 once all is sent, and `finish` tells that the peer has answered. What the
  *   peer sends until then is read; beyond `maxQueuedBytes` of it waiting, the stream fails instead of leaving a gap.
- * - `end` is emitted when the peer has closed in order (1000, 1001, or no code); the stream then ends itself. Otherwise
- *   it fails with the `CloseError`. An error of the connection that nobody listens for does not end the process.
+ * - `end` is emitted when the peer has closed in order (1000, 1001, or no code); the stream then ends itself, or fails
+ *   with the `CloseError` if something was written too late. However else the connection ends, the stream fails with the
+ *   `CloseError`. An error of the connection that nobody listens for does not end the process.
  * - `destroy()` closes with 1000 if all that was written has left, and with 1011 if not, or if there is an error; with
  *   the error's `closeCode` if it has one.
  *
- * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong, `ERR_WS_CONCURRENT_READ` when `onMessage` takes the
+ * messages
  *
  * @example
  * ```ts run
@@ -61,20 +45,21 @@ export interface DuplexOptions extends StreamOptions {
  * service.close()
  * ```
  */
-export function toDuplex(conn: Conn, options: DuplexOptions = {}): Duplex {
-  checkStreamOptions(options, [...streamOptionNames, 'allowHalfOpen'])
-  if (options.allowHalfOpen !== undefined && typeof options.allowHalfOpen !== 'boolean')
-    throw invalidOption('allowHalfOpen must be a boolean')
+export function toDuplex(conn: Conn, options: StreamOptions = {}): Duplex {
+  checkStreamOptions(options)
   return new ConnDuplex(conn, options)
 }
 
 class ConnDuplex extends Duplex {
   readonly #adapter: StreamAdapter
+  /** Something written came too late: the stream fails once all is read. */
+  #lost = false
 
-  constructor(conn: Conn, options: DuplexOptions) {
+  constructor(conn: Conn, options: StreamOptions) {
     const { objectMode = false, allowHalfOpen = false, signal } = options
     // Nothing is read ahead: what waits, waits in the connection, and is not lost when the stream is destroyed.
-    super({ objectMode, allowHalfOpen, readableHighWaterMark: 0 })
+    // A string stays one: what is cut inside a character is put together again.
+    super({ objectMode, allowHalfOpen, readableHighWaterMark: 0, decodeStrings: false })
     this.#adapter = new StreamAdapter(conn, options)
     surviveErrors(this)
     destroyOnAbort(this, signal)
@@ -86,10 +71,11 @@ class ConnDuplex extends Duplex {
     pushNext(this, () => this.#adapter.read())
   }
 
-  override _write(chunk: Sendable, _encoding: BufferEncoding, callback: (error?: Error) => void): void {
+  override _write(chunk: Sendable, encoding: BufferEncoding, callback: (error?: Error) => void): void {
+    const encoded = typeof chunk === 'string' && !this.writableObjectMode && !/^utf-?8$/i.test(encoding)
     let room: Promise<void> | undefined
     try {
-      room = this.#adapter.write(chunk)
+      room = this.#adapter.write(encoded ? Buffer.from(chunk as string, encoding) : chunk)
     } catch (error) {
       return callback(error as Error)
     }
@@ -102,6 +88,7 @@ class ConnDuplex extends Duplex {
   }
 
   override _final(callback: (error?: Error) => void): void {
+    if (this.#lost) return
     this.#adapter.finish().then(() => callback(), callback)
   }
 
@@ -112,12 +99,21 @@ class ConnDuplex extends Duplex {
     callback(error)
   }
 
-  #writeFailed(error: unknown, callback: (error?: Error) => void): void {
-    const inOrder = error instanceof CloseError && endsQuietly(error.info)
+  #writeFailed(error: Error, callback: (error?: Error) => void): void {
+    const inOrder = StreamAdapter.isLate(error)
     if (inOrder && this.allowHalfOpen) callback()
-    // What the peer said before it closed would be lost to one who is reading it.
     else if (inOrder && this.readableFlowing !== null && !this.readableEnded)
-      this.once('end', () => callback(error))
-    else callback(error as Error)
+      this.#failBehindEnd(error, callback)
+    else callback(error)
+  }
+
+  /**
+   * What the peer said before it closed would be lost to one who is reading it. The write is taken as done: the reader
+   * may wait for it before it reads on.
+   */
+  #failBehindEnd(error: Error, callback: () => void): void {
+    if (!this.#lost) this.once('end', () => process.nextTick(() => this.destroy(error)))
+    this.#lost = true
+    callback()
   }
 }

@@ -9,7 +9,7 @@ import {
   type ConnectedPairOptions,
   connectedPair,
 } from '../../test/support/connected-pair.ts'
-import { turn } from '../../test/support/test-link.ts'
+import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending, until } from '../../test/support/until.ts'
 import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
 import type { Data } from '../session/message.ts'
@@ -89,16 +89,16 @@ describe('toWebStreams, in bytes', () => {
     await using ends = await pair()
     const writer = toWebStreams(ends.client, { type: 'text' }).writable.getWriter()
     await writer.write(Uint8Array.of(0xe2, 0x82))
-    assert.ok((await failure(writer.write('x'))) instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok((await failure(writer.write('x'))) instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
   })
 
   it('refuses to end a text inside a character', async () => {
     await using ends = await pair()
     const writer = toWebStreams(ends.client, { type: 'text' }).writable.getWriter()
     await writer.write(Buffer.from('€').subarray(0, 2))
-    assert.ok((await failure(writer.close())) instanceof UsageError)
-    assert.equal((await ends.server.closed).code, 1011)
+    assert.ok((await failure(writer.close())) instanceof ProtocolError)
+    assert.equal((await ends.server.closed).code, 1007)
   })
 
   it('fails at a message of the other type, and closes with 1003', async () => {
@@ -240,6 +240,47 @@ describe('the end of Web streams', () => {
     await echoing
   })
 
+  it('by the peer, in order, with allowHalfOpen: what is written then is dropped, until close()', async () => {
+    await using ends = await pair()
+    const { readable, writable } = toWebStreams(ends.client, { allowHalfOpen: true })
+    void ends.server.close()
+    assert.deepEqual(await all(readable), [])
+    await turn()
+    const writer = writable.getWriter()
+    await writer.write('too late')
+    await writer.close()
+  })
+
+  it('by the peer, otherwise, with allowHalfOpen: both fail', async () => {
+    await using ends = await pair()
+    const { readable, writable } = toWebStreams(ends.client, { allowHalfOpen: true })
+    const results = [failure(all(readable)), failure(writable.getWriter().closed)]
+    void ends.server.close(4000)
+    for (const error of await Promise.all(results)) assert.ok(isCloseError(error, 4000))
+  })
+
+  it('by the peer, in order: a bridge, and an echo through what takes its time, end in order', async () => {
+    await using one = await pair()
+    await using two = await pair()
+    const [x, y] = [one.server, two.client].map((conn) => toWebStreams(conn, { allowHalfOpen: true }))
+    assert.ok(x !== undefined && y !== undefined)
+    const bridge = [x.readable.pipeTo(y.writable), y.readable.pipeTo(x.writable)]
+    one.client.send(Buffer.from('over'))
+    assert.deepEqual(await two.server.read(), Buffer.from('over'))
+    void one.client.close()
+    await Promise.all(bridge)
+    assert.equal((await two.server.closed).code, 1000)
+
+    await using three = await pair()
+    const { readable, writable } = toWebStreams(three.server, { allowHalfOpen: true })
+    const slow = new TransformStream<Uint8Array>({ flush: turn })
+    const echo = readable.pipeThrough(slow).pipeTo(writable)
+    three.client.send(Buffer.from('echo'))
+    assert.deepEqual(await three.client.read(), Buffer.from('echo'))
+    await three.client.close()
+    await echo
+  })
+
   it('by the peer, otherwise: both fail with the CloseError, behind all that came', async () => {
     await using ends = await pair()
     const { readable, writable } = toWebStreams(ends.client)
@@ -292,6 +333,54 @@ describe('the end of Web streams', () => {
       assert.equal((await ends.server.closed).code, code)
       assert.deepEqual(await all(readable), [Buffer.from('before')])
     }
+  })
+
+  it('by abort(), or the signal, while a write waits for the peer: at once', async () => {
+    const reason = Object.assign(new Error('stop'), { closeCode: 4000 })
+    for (const way of ['abort', 'close', 'signal'] as const) {
+      const peer = new TestLink()
+      peer.stream.hold()
+      const controller = new AbortController()
+      const { signal } = controller
+      const { writable } = toWebStreams(peer.conn, way === 'signal' ? { signal } : {})
+      if (way !== 'signal') {
+        const writer = writable.getWriter()
+        const waiting = [failure(writer.closed), failure(writer.write(new Uint8Array(100 * KiB)))]
+        if (way === 'close') waiting[1] = failure(writer.close())
+        assert.ok(await isPending(Promise.race(waiting)))
+        await writer.abort(reason).catch(() => {})
+        // What was written before the end is the stream's own affair.
+        assert.equal(await waiting[0], reason)
+      } else {
+        const source = new ReadableStream({
+          pull: (controller) => controller.enqueue(new Uint8Array(100 * KiB)),
+        })
+        const piping = failure(source.pipeTo(writable))
+        assert.ok(await isPending(piping))
+        controller.abort(reason)
+        assert.equal(await piping, reason)
+      }
+      assert.equal(peer.conn.state, 'closing')
+      peer.stream.release()
+      await turn()
+      assert.equal(peer.sent().at(-1), 'close 4000 ""')
+      peer.conn.terminate()
+      await peer.conn.closed
+    }
+  })
+
+  it('by abort() while close() waits for the peer to answer', async () => {
+    const peer = new TestLink()
+    const writer = toWebStreams(peer.conn).writable.getWriter()
+    writer.closed.catch(() => {})
+    const closing = failure(writer.close())
+    assert.ok(await isPending(closing))
+    const reason = new Error('stop')
+    await failure(writer.abort(reason))
+    assert.equal(await closing, reason)
+    assert.equal(peer.conn.state, 'closing')
+    peer.conn.terminate()
+    await peer.conn.closed
   })
 
   it('by a source or a destination that fails', async () => {
@@ -357,10 +446,21 @@ describe('the end of Web streams', () => {
 })
 
 describe('the options of toWebStreams', () => {
+  it('are refused with all else where a listener takes the messages', async () => {
+    await using ends = await pair()
+    ends.client.onMessage(() => {})
+    for (const objectMode of [false, true])
+      assert.throws(() => toWebStreams(ends.client, { objectMode }), { code: 'ERR_WS_CONCURRENT_READ' })
+  })
+
   it('are checked', async () => {
     await using ends = await pair()
     const bad: [object, RegExp][] = [
-      [{ allowHalfOpen: true }, /allowHalfOpen is not an option; the options are type, objectMode, signal/],
+      [
+        { highWaterMark: 1 },
+        /highWaterMark is not an option; the options are type, objectMode, allowHalfOpen, signal/,
+      ],
+      [{ allowHalfOpen: 1 }, /allowHalfOpen must be a boolean/],
       [{ type: 1 }, /type must be 'text' or 'binary', not 1/],
       [{ signal: 'x' }, /signal must be an AbortSignal/],
     ]

@@ -1,8 +1,10 @@
 import { ReadableStream, WritableStream } from 'node:stream/web'
 import type { Data } from '../session/message.ts'
 import type { Sendable } from '../session/session.ts'
+import { abortable } from './abortable.ts'
 import type { Conn } from './conn.ts'
-import { checkStreamOptions, StreamAdapter, type StreamOptions, streamOptionNames } from './stream-adapter.ts'
+import { onAbort } from './on-abort.ts'
+import { checkStreamOptions, StreamAdapter, type StreamOptions } from './stream-adapter.ts'
 
 /** The two directions of a connection as Web streams. */
 export interface WebStreams<
@@ -24,11 +26,15 @@ export interface WebStreams<
  *   goes with the second. With `objectMode`, strings are text messages and bytes binary ones.
  * - `close()` of `writable` closes the connection with 1000 once all is sent, and resolves when the peer has answered.
  * - `readable` closes when the connection ends in order (1000, 1001, no code, or our own closing, answered by the peer),
- *   else it fails with the `CloseError`. `writable` fails with it either way.
+ *   else it fails with the `CloseError`. `writable` fails with it either way, so that what is piped into it stops, unless
+ *   `allowHalfOpen` is set and the end was in order.
  * - `cancel()` of `readable` closes the connection with 1000, `abort()` of `writable` with 1011, as what was to follow is
- *   missing. With a reason, both close with the reason's `closeCode`, or with 1011 if it has none.
+ *   missing. With a reason, both close with the reason's `closeCode`, or with 1011 if it has none. `abort()` and
+ *   the option `signal` give up a write that waits for the peer. The `signal` of `pipeTo` does not: by the Streams
+ *   standard, a pipe waits for its last write before it looks at it.
  *
- * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
+ * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong, `ERR_WS_CONCURRENT_READ` when `onMessage` takes the
+ * messages
  *
  * @example
  * ```ts run
@@ -52,11 +58,18 @@ export function toWebStreams(
   conn: Conn,
   options?: StreamOptions & { readonly objectMode?: false | undefined },
 ): WebStreams
+export function toWebStreams(
+  conn: Conn,
+  options: StreamOptions,
+): WebStreams<Data, string | Uint8Array | ArrayBuffer>
 export function toWebStreams(conn: Conn, options: StreamOptions = {}): WebStreams<Data, Sendable> {
-  checkStreamOptions(options, streamOptionNames)
+  checkStreamOptions(options)
+  const { allowHalfOpen = false, signal } = options
   const adapter = new StreamAdapter(conn, options)
-  const { signal } = options
-  const failures: ((error: unknown) => void)[] = []
+  /** Aborted when what is written is given up, also while it waits. */
+  const given = new AbortController()
+  const controllers: { error(reason: unknown): void }[] = []
+  const isFine = (error: unknown): boolean => allowHalfOpen && StreamAdapter.isLate(error)
   /** Whatever fails one direction leaves no use for the other. */
   const closing = async <T>(result: () => T | Promise<T>): Promise<T> => {
     try {
@@ -66,12 +79,17 @@ export function toWebStreams(conn: Conn, options: StreamOptions = {}): WebStream
       throw error
     }
   }
+  const write = async (data: Sendable): Promise<void> => {
+    const room = adapter.write(data)
+    if (room === undefined) return
+    await abortable(room, given.signal).catch((error) => {
+      if (!isFine(error)) throw error
+    })
+  }
 
   const readable = new ReadableStream<Data>(
     {
-      start(controller) {
-        failures.push((error) => controller.error(error))
-      },
+      start: (controller) => void controllers.push(controller),
       async pull(controller) {
         const chunk = await closing(() => adapter.read())
         if (chunk === undefined) controller.close()
@@ -83,23 +101,27 @@ export function toWebStreams(conn: Conn, options: StreamOptions = {}): WebStream
   )
   const writable = new WritableStream<Sendable>({
     start(controller) {
-      failures.push((error) => controller.error(error))
-      // A turn later: who pipes one into the other ends in order where the peer does.
-      void adapter.ended().then((error) => setImmediate(() => controller.error(error)))
+      controllers.push(controller)
+      // In Node since 18, but not in its types.
+      const { signal: aborted } = controller as unknown as { readonly signal: AbortSignal }
+      onAbort(aborted, () => given.abort(aborted.reason))
+      void adapter.ended().then((error) => {
+        // A turn later: who pipes one into the other ends in order where the peer does.
+        if (!isFine(error)) setImmediate(() => controller.error(error))
+      })
     },
-    write: (data) => closing(() => adapter.write(data)),
-    close: () => closing(() => adapter.finish()),
+    write: (data) => closing(() => write(data)),
+    close: () => closing(() => abortable(adapter.finish(), given.signal)),
     abort: (reason) => adapter.close(reason, false),
   })
 
   if (signal !== undefined) {
-    const onAbort = (): void => {
-      for (const fail of failures) fail(signal.reason)
+    const stop = onAbort(signal, () => {
+      for (const controller of controllers) controller.error(signal.reason)
+      given.abort(signal.reason)
       adapter.close(signal.reason, false)
-    }
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    void conn.closed.then(() => signal.removeEventListener('abort', onAbort))
+    })
+    void conn.closed.then(stop)
   }
   return { readable, writable }
 }

@@ -9,7 +9,8 @@ function stats(from: number, encoding?: EncodingStats): ConnStats {
     bytesSent: from + 1,
     messagesReceived: from + 2,
     messagesSent: from + 3,
-    messagesDropped: from + 4,
+    sendsDropped: from + 4,
+    receivesDropped: from + 5,
     rtt: 5,
     ...(encoding === undefined ? {} : { encoding }),
   }
@@ -29,7 +30,8 @@ describe('ServerCounters', () => {
       bytesSent: 0,
       messagesReceived: 0,
       messagesSent: 0,
-      messagesDropped: 0,
+      sendsDropped: 0,
+      receivesDropped: 0,
       encoding: { plainSent: 0, encodedSent: 0, plainReceived: 0, encodedReceived: 0 },
     })
   })
@@ -52,7 +54,8 @@ describe('ServerCounters', () => {
       bytesSent: 335,
       messagesReceived: 340,
       messagesSent: 345,
-      messagesDropped: 350,
+      sendsDropped: 350,
+      receivesDropped: 355,
       encoding: { plainSent: 2, encodedSent: 4, plainReceived: 6, encodedReceived: 8 },
     })
     assert.deepEqual(counters.read(live, 7), read, 'reading changes nothing')

@@ -24,8 +24,10 @@ export interface ServerStats {
   readonly messagesReceived: number
   /** Messages that were taken to be sent. */
   readonly messagesSent: number
-  /** Messages not sent by the slow policy, or received after `close()` with nobody there to take them. */
-  readonly messagesDropped: number
+  /** Messages given to `send` that were not sent: by the slow policy, or since the connection was ending. */
+  readonly sendsDropped: number
+  /** Messages received while we closed that there was no room for; some that follow the first one may not be counted. */
+  readonly receivesDropped: number
   /** What compression, or another extension, made of messages, over all connections that have one. */
   readonly encoding: EncodingStats
 }
@@ -36,7 +38,8 @@ interface Sums {
   bytesSent: number
   messagesReceived: number
   messagesSent: number
-  messagesDropped: number
+  sendsDropped: number
+  receivesDropped: number
   readonly encoding: { -readonly [Name in keyof EncodingStats]: number }
 }
 
@@ -85,7 +88,8 @@ function noSums(): Sums {
     bytesSent: 0,
     messagesReceived: 0,
     messagesSent: 0,
-    messagesDropped: 0,
+    sendsDropped: 0,
+    receivesDropped: 0,
     encoding: { plainSent: 0, encodedSent: 0, plainReceived: 0, encodedReceived: 0 },
   }
 }
@@ -95,7 +99,8 @@ function add(sums: Sums, stats: Omit<ConnStats, 'rtt'>): void {
   sums.bytesSent += stats.bytesSent
   sums.messagesReceived += stats.messagesReceived
   sums.messagesSent += stats.messagesSent
-  sums.messagesDropped += stats.messagesDropped
+  sums.sendsDropped += stats.sendsDropped
+  sums.receivesDropped += stats.receivesDropped
   const { encoding } = stats
   if (encoding === undefined) return
   sums.encoding.plainSent += encoding.plainSent

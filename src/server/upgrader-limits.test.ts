@@ -311,7 +311,8 @@ describe('Upgrader, stats', () => {
       bytesSent: 60 + 3 * 2,
       messagesReceived: 3,
       messagesSent: 3,
-      messagesDropped: 0,
+      sendsDropped: 0,
+      receivesDropped: 0,
     })
     assert.deepEqual(encoding, { plainSent: 0, encodedSent: 0, plainReceived: 0, encodedReceived: 0 })
 

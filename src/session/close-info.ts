@@ -16,8 +16,10 @@ export interface ConnStats {
   readonly messagesReceived: number
   /** Messages that `send` took. */
   readonly messagesSent: number
-  /** Messages not sent by the slow policy, or received after `close()` with nobody there to take them. */
-  readonly messagesDropped: number
+  /** Messages given to `send` that were not sent: by the slow policy, or since the connection was ending. */
+  readonly sendsDropped: number
+  /** Messages received while we closed that there was no room for; some that follow the first one may not be counted. */
+  readonly receivesDropped: number
   /** The last measured round trip in milliseconds. */
   readonly rtt: number | undefined
   /** What compression, or another extension, made of messages; `undefined` where none was negotiated. */

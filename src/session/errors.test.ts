@@ -19,7 +19,8 @@ const stats = {
   bytesSent: 0,
   messagesReceived: 0,
   messagesSent: 0,
-  messagesDropped: 0,
+  sendsDropped: 0,
+  receivesDropped: 0,
   rtt: undefined,
 }
 

@@ -78,6 +78,7 @@ export const errorKinds = {
   ERR_WS_INVALID_ARGUMENT: 'UsageError',
   ERR_WS_CONCURRENT_READ: 'UsageError',
   ERR_WS_WRITER_ENDED: 'UsageError',
+  ERR_WS_STREAM_CANCELLED: 'UsageError',
 } as const
 
 /** A stable error code. `docs/errors.md` says of each when it occurs, and what to do about it. */
@@ -155,7 +156,7 @@ export class ProtocolError extends WebSocketError {
 }
 
 /**
- * Something grew past one of our limits. The connection was closed with `closeCode`.
+ * Something grew past one of our limits. The connection was closed with `closeCode`, unless it is told by what was called.
  *
  * @example
  * ```ts

@@ -337,7 +337,7 @@ describe('backpressure in a pair', () => {
     await using both = pair({ limits, slow: 'skip', capacity: 10 * KiB })
     both.stall('client')
     for (let i = 0; i < 5; i++) both.server.send('x'.repeat(40 * KiB))
-    assert.deepEqual([both.server.state, both.server.stats.messagesDropped], ['open', 2])
+    assert.deepEqual([both.server.state, both.server.stats.sendsDropped], ['open', 2])
     both.resume('client')
     for (let i = 0; i < 3; i++) assert.equal(String(await both.client.read()).length, 40 * KiB)
 
