@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { clientFrame, type Message, opcodes } from './frames.ts'
+import { clientFrame, opcodes } from './frames.ts'
 import type { Expected } from './message-reader.ts'
 import { RawClient, type Target } from './raw-client.ts'
 import type { ServerProcess } from './server-process.ts'
@@ -106,34 +106,14 @@ export class Load {
     this.#latencies[this.#latencyCount++] = milliseconds * 1000
   }
 
-  /** Lets what has been started go on, and says what it took. */
-  async measure({ warm, measure }: Timing, count: () => number = () => this.messages): Promise<Sample> {
-    await this.orFailed(delay(warm))
-    this.#latencies = new Float64Array(maxLatencies)
-    this.#latencyCount = 0
-    const before = this.#snapshot(count)
-    await this.orFailed(delay(measure))
-    const after = this.#snapshot(count)
-    const messages = after.messages - before.messages
-    if (messages <= 0) throw new Error(`no message came back in ${measure} ms`)
-    const seconds = (after.time - before.time) / 1000
-    const serverCpu = (after.server - before.server) / 1e9
-    return {
-      messagesPerSecond: messages / seconds,
-      cpuPerMessage: (serverCpu * 1e6) / messages,
-      serverBusy: serverCpu / seconds,
-      loadBusy: (after.own - before.own) / 1e9 / seconds,
-      ...this.#percentiles(),
+  /** Lets what has been started go on, and says what it took. `count` is of what one unit of work is. */
+  async measure(timing: Timing, count: () => number = () => this.messages): Promise<Sample> {
+    const onWarm = (): void => {
+      this.#latencies = new Float64Array(maxLatencies)
+      this.#latencyCount = 0
     }
-  }
-
-  #snapshot(count: () => number): { messages: number; time: number; server: number; own: number } {
-    return {
-      messages: count(),
-      time: performance.now(),
-      server: this.server.cpu,
-      own: cpuOf(process.pid),
-    }
+    const sample = await this.orFailed(measureCpu(this.server, timing, count, onWarm))
+    return { ...sample, ...this.#percentiles() }
   }
 
   #percentiles(): { p50: number; p99: number } | undefined {
@@ -150,13 +130,39 @@ export class Load {
   }
 }
 
+/** Waits, and says what the process used meanwhile for each unit of work. */
+export async function measureCpu(
+  server: ServerProcess,
+  { warm, measure }: Timing,
+  count: () => number,
+  onWarm: () => void = () => {},
+): Promise<Sample> {
+  const look = () => ({
+    count: count(),
+    time: performance.now(),
+    server: server.cpu,
+    own: cpuOf(process.pid),
+  })
+  await delay(warm)
+  onWarm()
+  const before = look()
+  await delay(measure)
+  const after = look()
+  const messages = after.count - before.count
+  if (messages <= 0) throw new Error(`nothing came back in ${measure} ms`)
+  const seconds = (after.time - before.time) / 1000
+  const serverCpu = (after.server - before.server) / 1e9
+  return {
+    messagesPerSecond: messages / seconds,
+    cpuPerMessage: (serverCpu * 1e6) / messages,
+    serverBusy: serverCpu / seconds,
+    loadBusy: (after.own - before.own) / 1e9 / seconds,
+  }
+}
+
 /** Frames in a row, kept as views of one buffer, so that any number of them up to the most is one write. */
 export function frameRow(frame: Buffer, most: number): (count: number) => Buffer {
   const row = Buffer.concat(Array<Buffer>(most).fill(frame))
   const views = Array.from({ length: most + 1 }, (_, count) => row.subarray(0, count * frame.length))
   return (count) => views[count] as Buffer
-}
-
-export function frameOf({ type, payload }: Message): Buffer {
-  return clientFrame(opcodes[type], payload)
 }
