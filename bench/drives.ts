@@ -1,6 +1,6 @@
 // How the load generator works a server: one function for each way.
 import { setTimeout as delay } from 'node:timers/promises'
-import { frameRow, type Load, type Sample, type Timing } from './load.ts'
+import { compare, frameRow, type Load, look, type Sample, type Timing } from './load.ts'
 import type { Workload } from './workloads.ts'
 
 /** What a drive is given: connections are opened by it. */
@@ -95,17 +95,13 @@ export async function driveIdle({ load, workload, frame, timing }: DriveInput): 
   await load.open(firstConnections)
   await talk(0)
   const before = await settled()
-  const start = { cpu: load.server.cpu, time: performance.now() }
+  const start = look(load.server, 0)
   await load.open(connections)
   await talk(firstConnections)
-  const seconds = (performance.now() - start.time) / 1000
-  const cpu = (load.server.cpu - start.cpu) / 1e9
+  const sample = compare(start, look(load.server, connections))
   const idle = await settled()
   return {
-    messagesPerSecond: connections / seconds,
-    cpuPerMessage: (cpu * 1e6) / connections,
-    serverBusy: cpu / seconds,
-    loadBusy: 0,
+    ...sample,
     idleBytes: (idle - before) / connections,
     peakBytes: (load.server.memory.peak - before) / connections,
   }

@@ -3,9 +3,10 @@ import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { choose, help, OptionError, readOptions } from './options.ts'
 import { Progress } from './progress.ts'
-import { type Plan, runRounds, stepsOf } from './rounds.ts'
+import { type Plan, runPlan, stepsOf } from './rounds.ts'
 import { builtEntry, contestantsOf } from './servers.ts'
-import { plainTable, workloadTable } from './tables.ts'
+import { disturbance, plainTable, workloadTable } from './tables.ts'
+import { targetServers, targetTable, targetWorkloads } from './targets.ts'
 import { workloads as allWorkloads } from './workloads.ts'
 
 const timings = { full: { warm: 1000, measure: 2500 }, quick: { warm: 500, measure: 1000 } } as const
@@ -23,8 +24,16 @@ async function main(): Promise<void> {
     return
   }
   const plan: Plan = {
-    workloads: choose(allWorkloads, options.workloads, '--workload'),
-    contestants: choose(contestants, options.servers, '--server'),
+    workloads: choose(
+      allWorkloads,
+      options.workloads ?? (options.targets ? targetWorkloads : undefined),
+      '--workload',
+    ),
+    contestants: choose(
+      contestants,
+      options.servers ?? (options.targets ? targetServers : undefined),
+      '--server',
+    ),
     rounds: options.rounds,
     timing: options.quick ? timings.quick : timings.full,
     core:
@@ -32,11 +41,15 @@ async function main(): Promise<void> {
         ? undefined
         : Number(process.env['SILVERBACK_BENCH_CORE']),
   }
-  const results = await runRounds(plan, new Progress(stepsOf(plan)))
+  const results = await runPlan(plan, new Progress(stepsOf(plan)))
   for (const workload of plan.workloads) {
     console.log(`\n${workload.title} (${workload.name})`)
     console.log(plainTable(workloadTable(workload, results)))
+    const doubt = disturbance(workload.name, results)
+    if (doubt !== undefined) console.log(doubt)
   }
+  const reached = targetTable(results)
+  if (reached.length > 1) console.log(`\nTargets\n${plainTable(reached)}`)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
 }
 

@@ -7,6 +7,7 @@ Without options: every workload, every server, 5 rounds, and docs/performance.md
 
   --workload NAMES     only these, separated by commas (--list shows them)
   --server NAMES       only these
+  --targets            what the targets are about, and what is reached of them
   --rounds N           how often each is measured (default 5, with --quick 3)
   --quick              shorter rounds: good for a look, not for a claim
   --before DIR         also the build (dist) of another checkout, as the server 'before'
@@ -23,6 +24,7 @@ export interface BenchOptions {
   readonly before: string | undefined
   readonly entry: string | undefined
   readonly json: string | undefined
+  readonly targets: boolean
   readonly list: boolean
   readonly help: boolean
 }
@@ -41,6 +43,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     before: values.before,
     entry: values.entry,
     json: values.json,
+    targets: values.targets,
     list: values.list,
     help: values.help,
   }
@@ -58,6 +61,7 @@ function parse(args: readonly string[]) {
         before: { type: 'string' },
         entry: { type: 'string' },
         json: { type: 'string' },
+        targets: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
