@@ -3,6 +3,7 @@ import { type LineChart, lineChart } from './chart.ts'
 import { binaryMessage } from './frames.ts'
 import type { Result } from './results.ts'
 import { formatNumber } from './stats.ts'
+import type { Table } from './tables.ts'
 import { maxOpenFiles } from './usage.ts'
 import { broadcastTo, echoOf, sizeName, type Workload } from './workloads.ts'
 
@@ -83,4 +84,22 @@ export function curveChart({ title, xTitle, formatX, points }: Curve, results: r
   const drawn = lines.filter((line) => line.points.length > 0)
   const chart: LineChart = { title, xTitle, yTitle: 'us', lines: drawn, formatX, formatY: formatNumber }
   return lineChart(chart)
+}
+
+/** CPU per message, and how late the event loop was, at every point. */
+export function curveTable({ xTitle, formatX, points }: Curve, results: readonly Result[]): Table {
+  const cells = (workload: string, server: string): string[] => {
+    const figures = results.find(
+      (result) => result.workload === workload && result.server === server,
+    )?.figures
+    const { cpuPerMessage, delayP99, delayMax } = figures ?? {}
+    const late = delayP99 && delayMax && `${formatNumber(delayP99.median)}, ${formatNumber(delayMax.median)}`
+    return [cpuPerMessage === undefined ? '' : formatNumber(cpuPerMessage.median), late ?? '']
+  }
+  const heads = curveServers.flatMap((server) => [`${server} us`, 'late ms'])
+  const rows = points.map(({ x, workload }) => [
+    formatX(x),
+    ...curveServers.flatMap((server) => cells(workload.name, server)),
+  ])
+  return [[xTitle, ...heads], ...rows]
 }

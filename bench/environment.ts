@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
+import { pythonWith } from '../interop/peers.ts'
 
 /** What figures depend on. */
 export interface Environment {
@@ -39,15 +40,16 @@ const debianPackages = ['golang-github-gorilla-websocket-dev', 'python3-websocke
 export function describeEnvironment(): Environment {
   const cores = cpus()
   const memory = Math.round(totalmem() / 2 ** 30)
+  const python = pythonWith('websockets')
   const versions = [
     `Node ${process.version.slice(1)}`,
     ...packages.map(installedVersion),
     firstLine('go', 'version')?.replace(/^go version go(\S+).*/, 'Go $1'),
-    firstLine('python3', '--version'),
-    ...debianPackages.map((name) => firstLine('dpkg-query', '-W', '-f', '${Package} ${Version}', name)),
+    python && firstLine(python, '--version'),
+    ...debianPackages.map((name) => firstLine('dpkg-query', '-W', name)?.replace('\t', ' ')),
   ]
   return {
-    machine: `${cores.length} cores (${cores[0]?.model.trim()}), ${memory} GiB, ${type()} ${release()}`,
+    machine: `${cores.length} cores (${cores[0]?.model.trim()}), ${memory} GiB, ${type()} ${release().split('.', 2).join('.')}`,
     versions: versions.filter((version) => version !== undefined),
     commit: firstLine('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown',
     date: new Date().toISOString().slice(0, 10),

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { curveServers, curves } from './curves.ts'
+import { curveServers, curves, curveTable } from './curves.ts'
 import { lastMicros, microTable, runMicros } from './history.ts'
 import { type BenchOptions, choose, help, OptionError, readOptions } from './options.ts'
 import { writeFigures } from './page.ts'
@@ -12,6 +12,7 @@ import { type Plan, runPlan, stepsOf } from './rounds.ts'
 import { builtEntry, type Contestant, contestantsOf } from './servers.ts'
 import { disturbance, plainTable, workloadTable } from './tables.ts'
 import { targetServers, targetTable, targetWorkloads } from './targets.ts'
+import { canMeasure } from './usage.ts'
 import { workloads } from './workloads.ts'
 
 const timings = { full: { warm: 700, measure: 1500 }, quick: { warm: 400, measure: 800 } } as const
@@ -51,7 +52,7 @@ function curvePlan(
   }
 }
 
-async function run(plan: Plan): Promise<Result[]> {
+async function runWorkloads(plan: Plan): Promise<Result[]> {
   const results = await runPlan(plan, new Progress(stepsOf(plan)))
   for (const workload of plan.workloads) {
     console.log(`\n${workload.title} (${workload.name})\n${plainTable(workloadTable(workload, results))}`)
@@ -60,6 +61,12 @@ async function run(plan: Plan): Promise<Result[]> {
   }
   const reached = targetTable(results)
   if (reached.length > 1) console.log(`\nTargets\n${plainTable(reached)}`)
+  return results
+}
+
+async function runCurves(plan: Plan): Promise<Result[]> {
+  const results = await runPlan(plan, new Progress(stepsOf(plan)))
+  for (const curve of curves) console.log(`\n${curve.title}\n${plainTable(curveTable(curve, results))}`)
   return results
 }
 
@@ -75,13 +82,16 @@ async function main(args: readonly string[]): Promise<void> {
   const before = options.before && join(resolve(options.before), 'dist/index.js')
   const contestants = contestantsOf({ entry, before })
   if (options.list) return list(contestants)
+  if (!canMeasure)
+    throw new OptionError('The benchmark runs on Linux alone: it reads CPU and memory from /proc.')
 
   const given = process.env['SILVERBACK_BENCH_CORE']
   const core = given === undefined ? undefined : Number(given)
   const { parts } = options
   const results: Result[] = []
-  if (parts.includes('workloads')) results.push(...(await run(workloadPlan(options, contestants, core))))
-  if (parts.includes('curves')) results.push(...(await run(curvePlan(options, contestants, core))))
+  if (parts.includes('workloads'))
+    results.push(...(await runWorkloads(workloadPlan(options, contestants, core))))
+  if (parts.includes('curves')) results.push(...(await runCurves(curvePlan(options, contestants, core))))
   if (parts.includes('micro')) micros(entry, core)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
   if (options.write) {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { barChart } from './chart.ts'
-import { curveChart, curveServers, curves } from './curves.ts'
+import { curveChart, curves, curveTable } from './curves.ts'
 import { describeEnvironment, type Environment } from './environment.ts'
 import { lastMicros, microTable } from './history.ts'
 import { mainMetric, type Result } from './results.ts'
@@ -48,9 +48,16 @@ export function writeFigures(
     },
     results: [...(kept?.results ?? []).filter(({ workload }) => !measured.includes(workload)), ...results],
   }
-  writeFileSync(path, `${JSON.stringify(figures, shorten, 1)}\n`)
+  writeFileSync(path, linesOf(figures))
   writeCharts(folder, figures.results)
   writeFileSync(join(docs, 'performance.md'), pageOf(figures))
+}
+
+/** JSON with one result a line, so that a change of one is a change of one line. */
+function linesOf({ environment, origins, results }: Figures): string {
+  const lines = results.map((result) => JSON.stringify(result, shorten))
+  const head = JSON.stringify({ environment, origins }).slice(0, -1)
+  return `${head},"results":[\n${lines.join(',\n')}\n]}\n`
 }
 
 /** Four digits are more than is known. */
@@ -174,30 +181,13 @@ function curveParts(results: readonly Result[], origins: Figures['origins']): st
   if (shown.length === 0) return []
   return [
     '## How cost grows',
-    'CPU per message in microseconds; "late" is the 99th percentile, and the most, of how late the event loop was, in milliseconds.',
-    ...shown.flatMap((curve) => {
-      const cells = (workload: string, server: string): string[] => {
-        const figures = results.find(
-          (result) => result.workload === workload && result.server === server,
-        )?.figures
-        const late = [figures?.delayP99, figures?.delayMax].map((delay) =>
-          delay ? formatNumber(delay.median) : '?',
-        )
-        return [figures?.cpuPerMessage ? formatNumber(figures.cpuPerMessage.median) : '', late.join(', ')]
-      }
-      const heads = curveServers.flatMap((server) => [server, 'late'])
-      const rows = curve.points.map(({ x, workload }) => [
-        curve.formatX(x),
-        ...curveServers.flatMap((server) => cells(workload.name, server)),
-      ])
-      const first = curve.points[0]?.workload.name ?? ''
-      return [
-        `### Against ${curve.xTitle}`,
-        `![${curve.title}](performance/curve-${curve.name}.svg)`,
-        markdownTable([[curve.xTitle, ...heads], ...rows]),
-        describeOrigin(origins[first]),
-      ]
-    }),
+    'CPU per message in microseconds; "late" is how late the event loop was in milliseconds, at the 99th percentile and at most.',
+    ...shown.flatMap((curve) => [
+      `### Against ${curve.xTitle}`,
+      `![${curve.title}](performance/curve-${curve.name}.svg)`,
+      markdownTable(curveTable(curve, results)),
+      describeOrigin(origins[curve.points[0]?.workload.name ?? '']),
+    ]),
   ]
 }
 

@@ -1,6 +1,9 @@
 // What a process has used, as Linux tells it: the same way for every server, whatever it is written in.
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** Only Linux tells all that is asked for here. */
+export const canMeasure: boolean = process.platform === 'linux'
+
 /** Nanoseconds of CPU, user and system, of all threads; and of the first thread waiting for a core. */
 export interface CpuUse {
   readonly used: number
@@ -35,6 +38,7 @@ export function memoryOf(pid: number): { readonly now: number; readonly peak: nu
 
 /** How many files and sockets a process of ours may have open. */
 export function maxOpenFiles(): number {
+  if (!canMeasure) return Number.POSITIVE_INFINITY
   const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
   return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit)
 }
