@@ -81,7 +81,7 @@ function decades(values: readonly number[]): readonly [number, number] {
 
 /** Lines over two logarithmic axes. */
 export function lineChart({ title, xTitle, yTitle, lines, formatX, formatY }: LineChart): string {
-  const [left, right, top, bottom, height] = [80, 120, 44, 54, 380]
+  const [left, right, top, bottom, height] = [80, 120, 56, 54, 392]
   const all = lines.flatMap(({ points }) => points)
   const xs = [...new Set(all.map(([x]) => x))].sort((a, b) => a - b)
   const [low, high] = decades(all.map(([, y]) => y))
@@ -98,7 +98,7 @@ export function lineChart({ title, xTitle, yTitle, lines, formatX, formatY }: Li
     ]),
     ...xs.map((x) => label(toX(x), height - bottom + 20, formatX(x), 'middle')),
     label((left + width - right) / 2, height - 12, xTitle, 'middle'),
-    label(8, top - 6, yTitle),
+    label(8, 38, yTitle),
     ...lines.flatMap((line, at) => drawLine(line, colors[at % colors.length] as string, toX, toY)),
     ...legend(lines, toY, width - right + 10),
   ]
