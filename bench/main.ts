@@ -52,21 +52,25 @@ function curvePlan(
   }
 }
 
-async function runWorkloads(plan: Plan): Promise<Result[]> {
-  const results = await runPlan(plan, new Progress(stepsOf(plan)))
-  for (const workload of plan.workloads) {
+/** What is done with the results of a workload at once: a run that is stopped has told what it knew. */
+type Keep = (results: readonly Result[]) => void
+
+async function runWorkloads(plan: Plan, keep: Keep): Promise<Result[]> {
+  const all = await runPlan(plan, new Progress(stepsOf(plan)), (workload, results) => {
     console.log(`\n${workload.title} (${workload.name})\n${plainTable(workloadTable(workload, results))}`)
     const doubt = disturbance(workload.name, results)
     if (doubt !== undefined) console.log(doubt)
-  }
-  const reached = targetTable(results)
+    keep(results)
+  })
+  const reached = targetTable(all)
   if (reached.length > 1) console.log(`\nTargets\n${plainTable(reached)}`)
-  return results
+  return all
 }
 
-async function runCurves(plan: Plan): Promise<Result[]> {
+async function runCurves(plan: Plan, keep: Keep): Promise<Result[]> {
   const results = await runPlan(plan, new Progress(stepsOf(plan)))
   for (const curve of curves) console.log(`\n${curve.title}\n${plainTable(curveTable(curve, results))}`)
+  keep(results)
   return results
 }
 
@@ -87,23 +91,22 @@ async function main(args: readonly string[]): Promise<void> {
 
   const given = process.env['SILVERBACK_BENCH_CORE']
   const core = given === undefined ? undefined : Number(given)
-  const { parts } = options
+  const { parts, rounds, write } = options
+  const docs = fileURLToPath(new URL('../docs', import.meta.url))
+  const command = args.length === 0 ? 'npm run bench' : `npm run bench -- ${args.join(' ')}`
+  const keep: Keep = (measured) => {
+    if (write) writeFigures(docs, measured, rounds, command)
+  }
   const results: Result[] = []
   if (parts.includes('workloads'))
-    results.push(...(await runWorkloads(workloadPlan(options, contestants, core))))
-  if (parts.includes('curves')) results.push(...(await runCurves(curvePlan(options, contestants, core))))
+    results.push(...(await runWorkloads(workloadPlan(options, contestants, core), keep)))
+  if (parts.includes('curves'))
+    results.push(...(await runCurves(curvePlan(options, contestants, core), keep)))
   if (parts.includes('micro')) micros(entry, core)
   if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, 2)}\n`)
-  if (options.write) {
-    const docs = fileURLToPath(new URL('../docs', import.meta.url))
-    writeFigures(
-      docs,
-      results,
-      options.rounds,
-      ['npm run bench', ...args].join(args.length > 0 ? ' -- ' : ''),
-    )
-    console.log('\ndocs/performance.md is written')
-  }
+  // The parts of the engine are in the document, too.
+  keep([])
+  if (write) console.log('\ndocs/performance.md is written')
 }
 
 await main(process.argv.slice(2)).catch((error) => {

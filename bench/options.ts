@@ -43,6 +43,8 @@ export class OptionError extends Error {}
 /** @throws OptionError that names the option */
 export function readOptions(args: readonly string[]): BenchOptions {
   const values = parse(args)
+  if (values.write && (values.before ?? values.entry) !== undefined)
+    throw new OptionError('--write is for the build of this checkout alone: not with --before or --entry')
   return {
     workloads: names(values.workload),
     servers: names(values.server),

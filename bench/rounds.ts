@@ -27,12 +27,24 @@ export function stepsOf({ workloads, contestants, rounds }: Plan): number {
   return pairs.length * rounds
 }
 
-/** Measures all in turns (A B C A B C), so that what disturbs the machine for a while disturbs all alike. */
-export async function runPlan(plan: Plan, progress: Progress): Promise<Result[]> {
-  const results: Result[] = []
-  for (const workload of plan.workloads) results.push(...(await runWorkload(workload, plan, progress)))
-  progress.end()
-  return results
+/**
+ * Measures all in turns (A B C A B C), so that what disturbs the machine for a while disturbs all alike.
+ *
+ * @param onWorkload - gets the results of each workload as soon as it is through
+ */
+export async function runPlan(
+  plan: Plan,
+  progress: Progress,
+  onWorkload: (workload: Workload, results: readonly Result[]) => void = () => {},
+): Promise<Result[]> {
+  const all: Result[] = []
+  for (const workload of plan.workloads) {
+    const results = await runWorkload(workload, plan, progress)
+    all.push(...results)
+    progress.end()
+    onWorkload(workload, results)
+  }
+  return all
 }
 
 async function runWorkload(workload: Workload, plan: Plan, progress: Progress): Promise<Result[]> {

@@ -75,6 +75,7 @@ describe('options', () => {
         message: new RegExp(`--rounds .*'${rounds}'`),
       })
     assert.throws(() => readOptions(['--fast']), OptionError)
+    assert.throws(() => readOptions(['--write', '--before', '..']), /--write .*--before/)
     assert.throws(
       () => choose(workloads, ['echo-17'], '--workload'),
       /--workload: there is no 'echo-17', only echo/,
