@@ -111,7 +111,7 @@ The load generator ([bench](../bench/README.md)) is a bare \`node:net\` client t
 every reply, and the content of one in 61. "Generator busy" near 100 % means that the server waited for it: then
 messages per second tell of the generator, CPU per message still of the server. Latency is told where one message is on
 its way at a time; with 64 connections it is mostly waiting for the other 63; of a broadcast it is the time until everybody has heard
-all publishers, who then publish again. Silverback runs with all limits, checks and
+all publishers, who then publish again; more than one publisher are one message ahead of that. Silverback runs with all limits, checks and
 its heartbeat on, as by default; \`maxMessageSize\` is raised for all where messages are longer. Compression has the same
 settings for all that let it be set: level 1, each message by itself. Memory is what is in RAM, after garbage collection
 where a server has any, above that of the same server with 200 connections.`
