@@ -1,6 +1,6 @@
 // How the load generator works a server: one function for each way.
 import { setTimeout as delay } from 'node:timers/promises'
-import { frameRow, type Load, type Sample, type Timing } from './load.ts'
+import { compare, frameRow, type Load, look, type Sample, type Timing } from './load.ts'
 import type { Workload } from './workloads.ts'
 
 /** What a drive is given: connections are opened by it. */
@@ -32,26 +32,30 @@ export async function driveEcho({ load, workload, frame, timing }: DriveInput): 
   return load.measure(timing)
 }
 
-/** All publishers send one message each, and the next when everybody has heard all of them. */
+/**
+ * All publishers send one message each, which is a round, and again when everybody has heard all of it. Several
+ * publishers are one round ahead, as they would be without a common beat: so a server always has some to read at once.
+ */
 export async function driveBroadcast({ load, workload, frame, timing }: DriveInput): Promise<Sample> {
   const { connections, publishers = connections } = workload
   await load.open(connections)
   const expected = connections * publishers
-  let left = 0
-  let sentAt = 0
+  const ahead = publishers === 1 ? 1 : 2
+  const sentAt: number[] = []
+  let [sent, heard, through] = [0, 0, 0]
   const publish = (): void => {
-    left = expected
-    sentAt = performance.now()
+    sentAt[sent++ % ahead] = performance.now()
     for (let sender = 0; sender < publishers; sender++) load.clients[sender]?.write(frame)
   }
   load.onMessages = (_, count) => {
-    left -= count
-    if (left > 0) return
-    if (left < 0) load.fail(new Error(`${-left} messages too many came`))
-    load.addLatency(performance.now() - sentAt)
-    publish()
+    heard += count
+    if (heard > sent * expected) load.fail(new Error(`${heard - sent * expected} messages too many came`))
+    for (; heard >= (through + 1) * expected; through++) {
+      load.addLatency(performance.now() - (sentAt[through % ahead] as number))
+      publish()
+    }
   }
-  publish()
+  for (let round = 0; round < ahead; round++) publish()
   return load.measure(timing)
 }
 
@@ -95,17 +99,13 @@ export async function driveIdle({ load, workload, frame, timing }: DriveInput): 
   await load.open(firstConnections)
   await talk(0)
   const before = await settled()
-  const start = { cpu: load.server.cpu, time: performance.now() }
+  const start = look(load.server, 0)
   await load.open(connections)
   await talk(firstConnections)
-  const seconds = (performance.now() - start.time) / 1000
-  const cpu = (load.server.cpu - start.cpu) / 1e9
+  const sample = compare(start, look(load.server, connections))
   const idle = await settled()
   return {
-    messagesPerSecond: connections / seconds,
-    cpuPerMessage: (cpu * 1e6) / connections,
-    serverBusy: cpu / seconds,
-    loadBusy: 0,
+    ...sample,
     idleBytes: (idle - before) / connections,
     peakBytes: (load.server.memory.peak - before) / connections,
   }

@@ -1,30 +1,40 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { clientFrame, type Message, opcodes } from './frames.ts'
+import { clientFrame, opcodes } from './frames.ts'
 import type { Expected } from './message-reader.ts'
 import { RawClient, type Target } from './raw-client.ts'
 import type { ServerProcess } from './server-process.ts'
-import { cpuOf } from './usage.ts'
+import { type CpuUse, cpuOf } from './usage.ts'
 
-/** Milliseconds to warm up, and to measure. */
+/**
+ * Milliseconds of the server's CPU to warm up, and to measure: on a machine that others use, too, that is more work
+ * than milliseconds of time. It takes at most five times as long.
+ */
 export interface Timing {
   readonly warm: number
   readonly measure: number
+  /** Also measure how late the server's event loop is. */
+  readonly watch?: boolean
 }
 
-/** What one server did in one round of one workload. Times are microseconds. */
+/** What one server did in one round of one workload. */
 export interface Sample {
   readonly messagesPerSecond: number
+  /** Microseconds. */
   readonly cpuPerMessage: number
   /** Shares of one core: the server's should be near 1, and the generator's below, or the server waited for it. */
   readonly serverBusy: number
   readonly loadBusy: number
+  /** How much of the time the server could have run, but others had its core: above some percent the machine is not quiet. */
+  readonly waiting: number
+  /** Latencies in microseconds, where one message is in flight. */
   readonly p50?: number
   readonly p99?: number
   /** Bytes of memory per connection, above that of a server with none. */
   readonly peakBytes?: number
   readonly idleBytes?: number
   /** Milliseconds that the server's event loop was late. */
-  readonly delay?: { readonly p99: number; readonly max: number }
+  readonly delayP99?: number
+  readonly delayMax?: number
 }
 
 const closeFrame = clientFrame(opcodes.close, Buffer.from([0x03, 0xe8]))
@@ -106,34 +116,14 @@ export class Load {
     this.#latencies[this.#latencyCount++] = milliseconds * 1000
   }
 
-  /** Lets what has been started go on, and says what it took. */
-  async measure({ warm, measure }: Timing, count: () => number = () => this.messages): Promise<Sample> {
-    await this.orFailed(delay(warm))
-    this.#latencies = new Float64Array(maxLatencies)
-    this.#latencyCount = 0
-    const before = this.#snapshot(count)
-    await this.orFailed(delay(measure))
-    const after = this.#snapshot(count)
-    const messages = after.messages - before.messages
-    if (messages <= 0) throw new Error(`no message came back in ${measure} ms`)
-    const seconds = (after.time - before.time) / 1000
-    const serverCpu = (after.server - before.server) / 1e9
-    return {
-      messagesPerSecond: messages / seconds,
-      cpuPerMessage: (serverCpu * 1e6) / messages,
-      serverBusy: serverCpu / seconds,
-      loadBusy: (after.own - before.own) / 1e9 / seconds,
-      ...this.#percentiles(),
+  /** Lets what has been started go on, and says what it took. `count` is of what one unit of work is. */
+  async measure(timing: Timing, count: () => number = () => this.messages): Promise<Sample> {
+    const onWarm = (): void => {
+      this.#latencies = new Float64Array(maxLatencies)
+      this.#latencyCount = 0
     }
-  }
-
-  #snapshot(count: () => number): { messages: number; time: number; server: number; own: number } {
-    return {
-      messages: count(),
-      time: performance.now(),
-      server: this.server.cpu,
-      own: cpuOf(process.pid),
-    }
+    const sample = await this.orFailed(measureCpu(this.server, timing, count, onWarm))
+    return { ...sample, ...this.#percentiles() }
   }
 
   #percentiles(): { p50: number; p99: number } | undefined {
@@ -150,13 +140,60 @@ export class Load {
   }
 }
 
+/** A look at what has been used and done up to now. */
+export function look(server: ServerProcess, count: number): Look {
+  return { count, time: performance.now(), server: server.cpu, own: cpuOf(process.pid) }
+}
+
+interface Look {
+  readonly count: number
+  readonly time: number
+  readonly server: CpuUse
+  readonly own: CpuUse
+}
+
+/** What happened between two looks, for each unit of work. */
+export function compare(before: Look, after: Look): Sample {
+  const messages = after.count - before.count
+  const milliseconds = after.time - before.time
+  if (messages <= 0) throw new Error(`nothing came back in ${Math.round(milliseconds)} ms`)
+  const share = (nanoseconds: number): number => nanoseconds / 1e6 / milliseconds
+  const used = after.server.used - before.server.used
+  return {
+    messagesPerSecond: (messages / milliseconds) * 1000,
+    cpuPerMessage: used / 1000 / messages,
+    serverBusy: share(used),
+    loadBusy: share(after.own.used - before.own.used),
+    waiting: share(after.server.waited - before.server.waited),
+  }
+}
+
+async function untilUsed(server: ServerProcess, milliseconds: number): Promise<void> {
+  const [start, used] = [performance.now(), server.cpu.used]
+  const [step, longest] = [milliseconds / 10, milliseconds * 5]
+  do await delay(step)
+  while ((server.cpu.used - used) / 1e6 < milliseconds && performance.now() - start < longest)
+}
+
+/** Waits, and says what the process used meanwhile. */
+export async function measureCpu(
+  server: ServerProcess,
+  { warm, measure, watch = false }: Timing,
+  count: () => number,
+  onWarm: () => void = () => {},
+): Promise<Sample> {
+  await untilUsed(server, warm)
+  if (watch) await server.ask('watch')
+  onWarm()
+  const before = look(server, count())
+  await untilUsed(server, measure)
+  const sample = compare(before, look(server, count()))
+  return watch ? { ...sample, ...((await server.ask('delay')) as object) } : sample
+}
+
 /** Frames in a row, kept as views of one buffer, so that any number of them up to the most is one write. */
 export function frameRow(frame: Buffer, most: number): (count: number) => Buffer {
   const row = Buffer.concat(Array<Buffer>(most).fill(frame))
   const views = Array.from({ length: most + 1 }, (_, count) => row.subarray(0, count * frame.length))
   return (count) => views[count] as Buffer
-}
-
-export function frameOf({ type, payload }: Message): Buffer {
-  return clientFrame(opcodes[type], payload)
 }

@@ -1,11 +1,12 @@
-import { availableParallelism } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { deflateRawSync, inflateRawSync, constants as zlib } from 'node:zlib'
 import { driveBroadcast, driveConnect, driveEcho, driveIdle } from './drives.ts'
-import { clientFrame, type Message, opcodes } from './frames.ts'
-import { Load, type Sample, type Timing } from './load.ts'
+import { clientFrame, type Message, opcodes, serverFrame } from './frames.ts'
+import { Load, measureCpu, type Sample, type Timing } from './load.ts'
 import type { Expected } from './message-reader.ts'
 import type { Target } from './raw-client.ts'
+import { RawServer } from './raw-server.ts'
 import { ServerProcess } from './server-process.ts'
 import type { Contestant } from './servers.ts'
 import type { Workload } from './workloads.ts'
@@ -18,50 +19,107 @@ const drives = {
 } as const
 
 /** What a contestant is told about a workload. */
-export function settingsOf({ drive, kind, deflate, tls, message }: Workload): string {
+function settingsOf({ drive, kind, deflate, tls, message }: Workload): object {
   const fixture = (name: string): string =>
     fileURLToPath(new URL(`../test/fixtures/${name}`, import.meta.url))
-  return JSON.stringify({
+  return {
     drive,
     kind,
     deflate,
     maxMessageSize: Math.max(1024 * 1024, message.payload.length),
     ...(tls && { cert: fixture('localhost.crt'), key: fixture('localhost.key') }),
-  })
+  }
 }
 
-/** The core for servers; this process has the other. */
-export const serverCore: number | undefined =
-  process.platform === 'linux' && availableParallelism() > 0 ? 1 : undefined
-
-/** One round of one contestant. @throws Error when it does not start or answers wrongly */
-export async function measure(
+/**
+ * One round of one contestant, on a core of its own when one is given.
+ *
+ * @throws Error when it does not start, or answers wrongly
+ */
+export function measure(
   contestant: Contestant,
-  given: Workload,
+  workload: Workload,
   timing: Timing,
   core: number | undefined,
 ): Promise<Sample> {
-  const workload = spokenBy(contestant, given)
-  const command = contestant.command(settingsOf(workload))
+  const spoken = spokenBy(contestant, workload)
+  const run = workload.drive === 'client' ? measureClient : measureServer
+  return run(contestant, spoken, timing, core)
+}
+
+async function start(
+  contestant: Contestant,
+  settings: object,
+  core: number | undefined,
+): Promise<ServerProcess> {
+  const command = contestant.command(JSON.stringify(settings))
   if (typeof command === 'string') throw new Error(command)
-  const server = await ServerProcess.start(command, core)
+  return ServerProcess.start(command, core)
+}
+
+async function measureServer(
+  contestant: Contestant,
+  workload: Workload,
+  timing: Timing,
+  core: number | undefined,
+): Promise<Sample> {
+  const server = await start(contestant, settingsOf(workload), core)
+  const load = new Load(server, targetOf(contestant, workload, server.port), expectedOf(contestant, workload))
   try {
     const memoryBefore = server.memory.now
-    const load = new Load(
-      server,
-      targetOf(contestant, workload, server.port),
-      expectedOf(contestant, workload),
-    )
+    const frame = frameOf(workload)
+    const sample = await drives[workload.drive as keyof typeof drives]({ load, workload, frame, timing })
+    // Connections that come and go hold nothing that could be told by their number.
+    if (workload.drive === 'connect') return sample
+    return { peakBytes: (server.memory.peak - memoryBefore) / workload.connections, ...sample }
+  } finally {
+    load.close()
+    await server.stop()
+  }
+}
+
+/** Milliseconds for all connections of a client to be made. */
+const connectTimeout = 60_000
+
+async function measureClient(
+  contestant: Contestant,
+  workload: Workload,
+  timing: Timing,
+  core: number | undefined,
+): Promise<Sample> {
+  const { message, connections, inFlight } = workload
+  const expected = expectedOf(contestant, workload)
+  const reply = serverFrame(opcodes[message.type], message.payload)
+  let wrong: Error | undefined
+  const server = await RawServer.listen(expected, reply, inFlight, (error) => {
+    wrong ??= error
+  })
+  try {
+    const settings = {
+      ...settingsOf(workload),
+      url: `ws://127.0.0.1:${server.port}/`,
+      connections,
+      inFlight,
+      payload: message.payload.toString('base64'),
+    }
+    const client = await start(contestant, settings, core)
     try {
-      const frame = frameOf(workload)
-      const sample = await drives[workload.drive as keyof typeof drives]({ load, workload, frame, timing })
-      const peakBytes = (server.memory.peak - memoryBefore) / workload.connections
-      return { peakBytes, ...sample }
+      const memoryBefore = client.memory.now
+      const talking = (): boolean =>
+        server.readers.length === connections && server.readers.every(({ messages }) => messages > 0)
+      for (const since = performance.now(); !talking(); await delay(20)) {
+        if (performance.now() - since > connectTimeout)
+          throw new Error('the client has not connected in time')
+      }
+      const count = (): number => server.readers.reduce((total, { messages }) => total + messages, 0)
+      const sample = await measureCpu(client, timing, count)
+      if (wrong !== undefined) throw wrong
+      return { ...sample, peakBytes: (client.memory.peak - memoryBefore) / connections }
     } finally {
-      load.close()
+      await client.stop()
     }
   } finally {
-    await server.stop()
+    server.close()
   }
 }
 

@@ -2,18 +2,25 @@ import { parseArgs } from 'node:util'
 
 export const help = `Usage: npm run bench -- [options]
 
-Measures Silverback against other WebSocket servers: each in a process of its own, in turns.
-Without options: every workload, every server, 5 rounds, and docs/performance.md written anew.
+Measures Silverback against other WebSocket servers: each in a process of its own, in turns. Without options it
+measures everything, which takes more than an hour, and writes docs/performance.md.
 
   --workload NAMES     only these, separated by commas (--list shows them)
   --server NAMES       only these
+  --targets            the workloads that there are targets for, Silverback and ws alone
+  --curves             how cost grows with size, connections, messages in flight, audience
+  --micro              the parts of the engine by themselves; kept in bench/history.jsonl
   --rounds N           how often each is measured (default 5, with --quick 3)
   --quick              shorter rounds: good for a look, not for a claim
-  --before DIR         also the build (dist) of another checkout, as the server 'before'
+  --write              put what is measured into docs/performance.md
+  --json FILE          write what is measured to a file
+  --before DIR         also measure the build (dist) of another checkout, as the server 'before'
   --entry FILE         measure this build of Silverback instead of dist/index.js
-  --json FILE          write all that was measured
   --list               print the names of workloads and servers
   --help               print this`
+
+/** What can be measured. */
+export type Part = 'workloads' | 'curves' | 'micro'
 
 export interface BenchOptions {
   readonly workloads: readonly string[] | undefined
@@ -23,6 +30,9 @@ export interface BenchOptions {
   readonly before: string | undefined
   readonly entry: string | undefined
   readonly json: string | undefined
+  readonly targets: boolean
+  readonly parts: readonly Part[]
+  readonly write: boolean
   readonly list: boolean
   readonly help: boolean
 }
@@ -33,6 +43,8 @@ export class OptionError extends Error {}
 /** @throws OptionError that names the option */
 export function readOptions(args: readonly string[]): BenchOptions {
   const values = parse(args)
+  if (values.write && (values.before ?? values.entry) !== undefined)
+    throw new OptionError('--write is for the build of this checkout alone: not with --before or --entry')
   return {
     workloads: names(values.workload),
     servers: names(values.server),
@@ -41,6 +53,9 @@ export function readOptions(args: readonly string[]): BenchOptions {
     before: values.before,
     entry: values.entry,
     json: values.json,
+    targets: values.targets,
+    parts: readParts(values),
+    write: values.write || args.length === 0,
     list: values.list,
     help: values.help,
   }
@@ -58,6 +73,10 @@ function parse(args: readonly string[]) {
         before: { type: 'string' },
         entry: { type: 'string' },
         json: { type: 'string' },
+        targets: { type: 'boolean', default: false },
+        curves: { type: 'boolean', default: false },
+        micro: { type: 'boolean', default: false },
+        write: { type: 'boolean', default: false },
         list: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
@@ -65,6 +84,17 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new OptionError((error as Error).message)
   }
+}
+
+/** Everything, unless the options name a part. */
+function readParts(values: ReturnType<typeof parse>): readonly Part[] {
+  const { curves, micro, targets, workload, server } = values
+  const named: Part[] = []
+  if (targets || workload !== undefined) named.push('workloads')
+  if (curves) named.push('curves')
+  if (micro) named.push('micro')
+  if (named.length > 0) return named
+  return server === undefined ? ['workloads', 'curves', 'micro'] : ['workloads']
 }
 
 function names(given: readonly string[] | undefined): readonly string[] | undefined {

@@ -1,51 +1,24 @@
 import type { Sample, Timing } from './load.ts'
 import { measure } from './measure.ts'
 import type { Progress } from './progress.ts'
+import { type Result, summarize } from './results.ts'
 import type { Contestant } from './servers.ts'
-import { type Spread, spreadOf } from './stats.ts'
 import type { Workload } from './workloads.ts'
-
-/** What came of one contestant in one workload: the samples of all rounds, or why there are none. */
-export interface Result {
-  readonly workload: string
-  readonly server: string
-  readonly samples: readonly Sample[]
-  readonly skipped?: string
-}
 
 export interface Plan {
   readonly workloads: readonly Workload[]
   readonly contestants: readonly Contestant[]
   readonly rounds: number
   readonly timing: Timing
+  /** The core for servers; this process should be on another. */
   readonly core: number | undefined
 }
 
-/** Measures all in turns (A B C A B C), so that what disturbs the machine for a while disturbs all alike. */
-export async function runRounds(plan: Plan, progress: Progress): Promise<Result[]> {
-  const results: Result[] = []
-  for (const workload of plan.workloads) {
-    const able = plan.contestants.filter((contestant) => contestant.can(workload))
-    const taken = able.map((contestant) => ({ contestant, samples: [] as Sample[], skipped: '' }))
-    for (let round = 1; round <= plan.rounds; round++) {
-      for (const one of taken) {
-        progress.step(`${workload.name}: ${one.contestant.name}, round ${round}`)
-        if (one.skipped !== '') continue
-        try {
-          one.samples.push(await measure(one.contestant, workload, plan.timing, plan.core))
-        } catch (error) {
-          one.skipped = (error as Error).message
-          progress.note(`${workload.name}: ${one.contestant.name} is left out: ${one.skipped.trimEnd()}`)
-        }
-      }
-    }
-    for (const { contestant, samples, skipped } of taken) {
-      const result = { workload: workload.name, server: contestant.name }
-      results.push(skipped === '' ? { ...result, samples } : { ...result, samples: [], skipped })
-    }
-  }
-  progress.end()
-  return results
+/** The samples of one contestant in one workload, or why it is left out. */
+export interface Series {
+  readonly contestant: Contestant
+  readonly samples: Sample[]
+  skipped?: string
 }
 
 /** How many measurements a plan has. */
@@ -54,8 +27,41 @@ export function stepsOf({ workloads, contestants, rounds }: Plan): number {
   return pairs.length * rounds
 }
 
-/** One figure over all rounds, or `undefined` where it is not measured. */
-export function figure(result: Result, pick: (sample: Sample) => number | undefined): Spread | undefined {
-  const values = result.samples.map(pick).filter((value) => value !== undefined)
-  return values.length === 0 ? undefined : spreadOf(values)
+/**
+ * Measures all in turns (A B C A B C), so that what disturbs the machine for a while disturbs all alike.
+ *
+ * @param onWorkload - gets the results of each workload as soon as it is through
+ */
+export async function runPlan(
+  plan: Plan,
+  progress: Progress,
+  onWorkload: (workload: Workload, results: readonly Result[]) => void = () => {},
+): Promise<Result[]> {
+  const all: Result[] = []
+  for (const workload of plan.workloads) {
+    const results = await runWorkload(workload, plan, progress)
+    all.push(...results)
+    progress.end()
+    onWorkload(workload, results)
+  }
+  return all
+}
+
+async function runWorkload(workload: Workload, plan: Plan, progress: Progress): Promise<Result[]> {
+  const able = plan.contestants.filter((contestant) => contestant.can(workload))
+  const all: Series[] = able.map((contestant) => ({ contestant, samples: [] }))
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const series of all) {
+      const { name } = series.contestant
+      progress.step(`${workload.name}: ${name}, round ${round}`)
+      if (series.skipped !== undefined) continue
+      try {
+        series.samples.push(await measure(series.contestant, workload, plan.timing, plan.core))
+      } catch (error) {
+        series.skipped = (error as Error).message.trimEnd()
+        progress.note(`${workload.name}: ${name} is left out: ${series.skipped}`)
+      }
+    }
+  }
+  return summarize(workload, all)
 }

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface, type Interface } from 'node:readline'
-import { cpuOf, memoryOf } from './usage.ts'
+import { type CpuUse, cpuOf, memoryOf } from './usage.ts'
 
 /** A program and its arguments, and what its environment has besides ours. */
 export interface Command {
@@ -49,8 +49,7 @@ export class ServerProcess {
     }
   }
 
-  /** Nanoseconds of CPU so far. */
-  get cpu(): number {
+  get cpu(): CpuUse {
     return cpuOf(this.#child.pid as number)
   }
 

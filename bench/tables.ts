@@ -1,6 +1,5 @@
-import type { Sample } from './load.ts'
-import { figure, type Result } from './rounds.ts'
-import { formatNumber, formatSpread, type Spread } from './stats.ts'
+import { type Metric, mainMetric, type Result } from './results.ts'
+import { formatNumber, formatSpread } from './stats.ts'
 import type { Workload } from './workloads.ts'
 
 /** A table as rows of cells, the first row its heads. */
@@ -8,102 +7,81 @@ export type Table = readonly (readonly string[])[]
 
 interface Column {
   readonly head: string
-  readonly cell: (result: Result, base: Result | undefined) => string
+  readonly cell: (result: Result) => string
 }
 
-const cpu = (sample: Sample): number => sample.cpuPerMessage
-const idle = (sample: Sample): number | undefined => sample.idleBytes
-
-function spread(head: string, pick: (sample: Sample) => number | undefined): Column {
-  return { head, cell: (result) => show(figure(result, pick), formatSpread) }
+function spread(head: string, metric: Metric): Column {
+  return { head, cell: ({ figures }) => (figures[metric] ? formatSpread(figures[metric]) : '') }
 }
 
-function middle(head: string, pick: (sample: Sample) => number | undefined, unit = ''): Column {
-  return { head, cell: (result) => show(figure(result, pick), (value) => formatNumber(value.median) + unit) }
+function middle(head: string, metric: Metric): Column {
+  return { head, cell: ({ figures }) => (figures[metric] ? formatNumber(figures[metric].median) : '') }
 }
 
-function show(value: Spread | undefined, format: (value: Spread) => string): string {
-  return value === undefined ? '' : format(value)
-}
-
-/** How many times better than `ws` a server is: 2x is half of what `ws` takes. */
-export function ratio(
-  result: Result,
-  base: Result | undefined,
-  pick: (sample: Sample) => number | undefined,
-): number | undefined {
-  const [own, other] = [figure(result, pick), base && figure(base, pick)]
-  return own === undefined || other === undefined ? undefined : other.median / own.median
-}
-
-function against(pick: (sample: Sample) => number | undefined): Column {
+function percent(head: string, metric: Metric): Column {
   return {
-    head: 'against ws',
-    cell: (result, base) => {
-      const times = ratio(result, base, pick)
-      return times === undefined ? '' : `${formatNumber(times)}x`
-    },
+    head,
+    cell: ({ figures }) => (figures[metric] ? `${Math.round(figures[metric].median * 100)} %` : ''),
   }
 }
 
-const busy: readonly Column[] = [
-  middle('server busy', (sample) => sample.serverBusy * 100, ' %'),
-  middle('generator busy', (sample) => sample.loadBusy * 100, ' %'),
-]
+const against: Column = {
+  head: 'against `ws`',
+  cell: ({ ratio }) => (ratio === undefined ? '' : `${formatNumber(ratio.median)}x`),
+}
 
-const columns: readonly Column[] = [
-  spread('CPU us/message', cpu),
-  against(cpu),
-  spread('messages/s', (sample) => sample.messagesPerSecond),
-  middle('p50 us', (sample) => sample.p50),
-  middle('p99 us', (sample) => sample.p99),
-  middle('peak bytes/conn', (sample) => sample.peakBytes),
-  ...busy,
-]
-
-const idleColumns: readonly Column[] = [
-  spread('idle bytes/conn', idle),
-  against(idle),
-  middle('peak bytes/conn', (sample) => sample.peakBytes),
-  middle('CPU us/connect', cpu),
-]
+const columns = {
+  cpuPerMessage: [
+    spread('CPU us/message', 'cpuPerMessage'),
+    against,
+    spread('messages/s', 'messagesPerSecond'),
+    middle('p50 us', 'p50'),
+    middle('p99 us', 'p99'),
+    middle('peak bytes/conn', 'peakBytes'),
+    percent('server busy', 'serverBusy'),
+    percent('generator busy', 'loadBusy'),
+    middle('loop late ms, p99', 'delayP99'),
+    middle('at most', 'delayMax'),
+  ],
+  idleBytes: [
+    spread('idle bytes/conn', 'idleBytes'),
+    against,
+    middle('peak bytes/conn', 'peakBytes'),
+    middle('CPU us/connection', 'cpuPerMessage'),
+  ],
+} satisfies Record<string, readonly Column[]>
 
 /** The results of one workload; columns without any figure are left out. */
-export function workloadTable(workload: Workload, results: readonly Result[]): Table {
-  const own = results.filter((result) => result.workload === workload.name)
-  const base = own.find(({ server }) => server === 'ws')
-  const shown = (workload.drive === 'idle' ? idleColumns : columns).filter(({ cell }) =>
-    own.some((result) => cell(result, base) !== ''),
-  )
+export function workloadTable(workload: Pick<Workload, 'name' | 'drive'>, results: readonly Result[]): Table {
+  const own = results.filter((result) => result.workload === workload.name && result.skipped === undefined)
+  const shown = columns[mainMetric(workload)].filter(({ cell }) => own.some((result) => cell(result) !== ''))
   return [
     ['server', ...shown.map(({ head }) => head)],
-    ...own
-      .filter(({ samples }) => samples.length > 0)
-      .map((result) => [result.server, ...shown.map(({ cell }) => cell(result, base))]),
+    ...own.map((result) => [result.server, ...shown.map(({ cell }) => cell(result))]),
   ]
+}
+
+/** Why the figures of a workload are not to be trusted, or `undefined`. */
+export function disturbance(name: string, results: readonly Result[]): string | undefined {
+  const waiting = results
+    .filter(({ workload }) => workload === name)
+    .map(({ figures }) => figures.waiting?.max ?? 0)
+  const most = Math.max(0, ...waiting)
+  if (most < 0.1) return undefined
+  return `The machine was not quiet: others had the servers' core for up to ${Math.round(most * 100)} % of the time.`
 }
 
 /** For a terminal: the first column to the left, figures to the right. */
 export function plainTable(table: Table): string {
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? []
-  return table
-    .map((row) =>
-      row
-        .map((cell, column) =>
-          column === 0 ? cell.padEnd(widths[0] as number) : cell.padStart(widths[column] as number),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n')
+  const plain = table.map((row) => row.map((cell) => cell.replaceAll('`', '')))
+  const widths = (plain[0] ?? []).map((_, at) => Math.max(...plain.map((row) => row[at]?.length ?? 0)))
+  const pad = (cell: string, at: number): string =>
+    at === 0 ? cell.padEnd(widths[0] as number) : cell.padStart(widths[at] as number)
+  return plain.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
 }
 
-export function markdownTable(table: Table): string {
-  const [heads = [], ...rows] = table
+export function markdownTable([heads = [], ...rows]: Table): string {
   const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  return [
-    line(heads),
-    `|${heads.map((_, at) => (at === 0 ? '---' : '--:')).join('|')}|`,
-    ...rows.map(line),
-  ].join('\n')
+  const rule = `|${heads.map((_, at) => (at === 0 ? '---' : '--:')).join('|')}|`
+  return [line(heads), rule, ...rows.map(line)].join('\n')
 }

@@ -1,20 +1,31 @@
 // What a process has used, as Linux tells it: the same way for every server, whatever it is written in.
 import { readdirSync, readFileSync } from 'node:fs'
 
+/** Only Linux tells all that is asked for here. */
+export const canMeasure: boolean = process.platform === 'linux'
+
+/** Nanoseconds of CPU, user and system, of all threads; and of the first thread waiting for a core. */
+export interface CpuUse {
+  readonly used: number
+  readonly waited: number
+}
+
 /**
- * Nanoseconds of CPU, user and system, of all threads that live. The scheduler counts them exactly; where it does
- * not tell, the ticks of the process do, to 10 ms.
+ * What all threads have used that live. The scheduler counts it exactly; where it does not tell, the ticks of the
+ * process do, to 10 ms.
  */
-export function cpuOf(pid: number): number {
+export function cpuOf(pid: number): CpuUse {
   try {
-    let total = 0
+    let [used, waited] = [0, 0]
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
-      total += Number.parseInt(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1'), 10)
+      const fields = readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')
+      used += Number(fields[0])
+      if (Number(thread) === pid) waited = Number(fields[1])
     }
-    return total
+    return { used, waited }
   } catch {
     const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-    return (Number(fields[11]) + Number(fields[12])) * 1e7
+    return { used: (Number(fields[11]) + Number(fields[12])) * 1e7, waited: 0 }
   }
 }
 
@@ -27,6 +38,7 @@ export function memoryOf(pid: number): { readonly now: number; readonly peak: nu
 
 /** How many files and sockets a process of ours may have open. */
 export function maxOpenFiles(): number {
+  if (!canMeasure) return Number.POSITIVE_INFINITY
   const limit = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1]
   return limit === undefined ? Number.POSITIVE_INFINITY : Number(limit)
 }

@@ -39,7 +39,7 @@ const KiB = 1024
 const MiB = KiB * KiB
 
 export function echoOf(message: Message, connections: number, inFlight: number, name = 'echo'): Workload {
-  const title = `echo of ${sizeName(message.payload.length)} ${message.type}, ${connections} connections, ${inFlight} in flight`
+  const title = `echo of ${sizeName(message.payload.length)} ${message.type}, ${connections === 1 ? '1 connection' : `${connections} connections`}, ${inFlight} in flight`
   return workload({ name, title, message, connections, inFlight })
 }
 

@@ -1,6 +1,5 @@
 // `npm run bench`: installs the servers that are measured, builds, and runs the benchmark on one core, so that the
 // servers have the other for themselves. `npm run bench -- --help` tells the options.
-import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { installPackages } from './packages.mjs'
@@ -30,13 +29,6 @@ if (!canPin && !onlyTells)
   say('No taskset, or one core: servers and load share cores, so the figures are less sharp.')
 const main = [process.execPath, '--import', 'tsx', join(root, 'bench/main.ts'), ...args]
 const [command, ...rest] = canPin ? ['taskset', '-c', '0', ...main] : main
-const child = spawn(command, rest, {
-  cwd: root,
-  stdio: 'inherit',
-  env: { ...process.env, ...(canPin && { SILVERBACK_BENCH_CORE: '1' }) },
-})
-// The terminal sends these to the child as well, which then ends its servers.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
-child.on('exit', (code, signal) => {
-  process.exitCode = signal === null ? code : 1
-})
+const env = { ...process.env, ...(canPin && { SILVERBACK_BENCH_CORE: '1' }) }
+const { ok } = await run(command, rest, { seconds: 12 * 3600, env, show: true })
+if (!ok) process.exitCode = 1

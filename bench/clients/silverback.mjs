@@ -7,8 +7,9 @@ const { url, connections, inFlight } = settings
 const payload = Buffer.from(settings.payload, 'base64')
 
 listening(0)
-for (let count = 0; count < connections; count++) {
-  const conn = await dial(url)
+const all = []
+while (all.length < connections) all.push(await dial(url))
+for (const conn of all) {
   conn.onMessage((data) => conn.send(data))
   for (let sent = 0; sent < inFlight; sent++) conn.send(payload)
 }

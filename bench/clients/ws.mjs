@@ -6,9 +6,13 @@ const { url, connections, inFlight } = settings
 const payload = Buffer.from(settings.payload, 'base64')
 
 listening(0)
-for (let count = 0; count < connections; count++) {
+const all = []
+while (all.length < connections) {
   const socket = new WebSocket(url, { perMessageDeflate: false })
-  socket.on('message', (data) => socket.send(data))
   await once(socket, 'open')
+  all.push(socket)
+}
+for (const socket of all) {
+  socket.on('message', (data) => socket.send(data))
   for (let sent = 0; sent < inFlight; sent++) socket.send(payload)
 }

@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { cpus, release, totalmem, type } from 'node:os'
+import { pythonWith } from '../interop/peers.ts'
+
+/** What figures depend on. */
+export interface Environment {
+  readonly machine: string
+  readonly versions: readonly string[]
+  readonly commit: string
+  readonly date: string
+}
+
+function firstLine(command: string, ...args: string[]): string | undefined {
+  const { status, stdout } = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 })
+  return status === 0 ? stdout.split('\n')[0] : undefined
+}
+
+function installedVersion(name: string): string | undefined {
+  try {
+    const path = new URL(`node_modules/${name}/package.json`, import.meta.url)
+    return `${name} ${JSON.parse(readFileSync(path, 'utf8')).version}`
+  } catch {
+    return undefined
+  }
+}
+
+const packages = [
+  'ws',
+  'bufferutil',
+  'socket.io',
+  'websocket',
+  'faye-websocket',
+  '@trufflesuite/uws-js-unofficial',
+  'bun',
+  'deno',
+]
+const debianPackages = ['golang-github-gorilla-websocket-dev', 'python3-websockets', 'python3-aiohttp']
+
+export function describeEnvironment(): Environment {
+  const cores = cpus()
+  const memory = Math.round(totalmem() / 2 ** 30)
+  const python = pythonWith('websockets')
+  const versions = [
+    `Node ${process.version.slice(1)}`,
+    ...packages.map(installedVersion),
+    firstLine('go', 'version')?.replace(/^go version go(\S+).*/, 'Go $1'),
+    python && firstLine(python, '--version'),
+    ...debianPackages.map((name) => firstLine('dpkg-query', '-W', name)?.replace('\t', ' ')),
+  ]
+  return {
+    machine: `${cores.length} cores (${cores[0]?.model.trim()}), ${memory} GiB, ${type()} ${release().split('.', 2).join('.')}`,
+    versions: versions.filter((version) => version !== undefined),
+    commit: firstLine('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown',
+    date: new Date().toISOString().slice(0, 10),
+  }
+}

@@ -1,0 +1,340 @@
+// The benchmark's own arithmetic, and one small run of it: a figure is believed because of these.
+
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { barChart, lineChart } from '../bench/chart.ts'
+import { curveChart, curves, curveTable } from '../bench/curves.ts'
+import {
+  binaryMessage,
+  clientFrame,
+  jsonMessage,
+  opcodes,
+  serverFrame,
+  textMessage,
+} from '../bench/frames.ts'
+import { microTable, readHistory } from '../bench/history.ts'
+import type { Sample } from '../bench/load.ts'
+import { type Expected, MessageReader } from '../bench/message-reader.ts'
+import { choose, OptionError, readOptions } from '../bench/options.ts'
+import { writeFigures } from '../bench/page.ts'
+import { Progress } from '../bench/progress.ts'
+import { summarize } from '../bench/results.ts'
+import { runPlan, stepsOf } from '../bench/rounds.ts'
+import { contestantsOf } from '../bench/servers.ts'
+import { formatNumber, formatSpread, median, spreadOf } from '../bench/stats.ts'
+import { disturbance, markdownTable, plainTable, workloadTable } from '../bench/tables.ts'
+import { targets, targetTable } from '../bench/targets.ts'
+import { canMeasure } from '../bench/usage.ts'
+import { echoOf, workloads } from '../bench/workloads.ts'
+import { root } from './repo.ts'
+
+const contestants = contestantsOf({ entry: join(root, 'src/index.ts') })
+
+function contestant(name: string) {
+  return choose(contestants, [name], '--server')[0] as (typeof contestants)[number]
+}
+
+const sample: Sample = {
+  messagesPerSecond: 1000,
+  cpuPerMessage: 10,
+  serverBusy: 0.9,
+  loadBusy: 0.5,
+  waiting: 0,
+}
+
+function samples(...costs: number[]): Sample[] {
+  return costs.map((cpuPerMessage) => ({ ...sample, cpuPerMessage }))
+}
+
+describe('options', () => {
+  test('nothing given measures everything, and writes it down', () => {
+    const { parts, write, rounds } = readOptions([])
+    assert.deepEqual(parts, ['workloads', 'curves', 'micro'])
+    assert.equal(write, true)
+    assert.equal(rounds, 5)
+  })
+  test('a part that is named is measured alone, and written only when asked for', () => {
+    assert.deepEqual(readOptions(['--micro']).parts, ['micro'])
+    assert.deepEqual(readOptions(['--server', 'ws']).parts, ['workloads'])
+    assert.deepEqual(readOptions(['--curves', '--workload', 'chat']).parts, ['workloads', 'curves'])
+    assert.equal(readOptions(['--micro']).write, false)
+    assert.equal(readOptions(['--micro', '--write']).write, true)
+  })
+  test('names are separated by commas', () => {
+    const { workloads: names, rounds } = readOptions(['--workload', 'a,b', '--workload', 'c', '--quick'])
+    assert.deepEqual(names, ['a', 'b', 'c'])
+    assert.equal(rounds, 3)
+  })
+  test('what is wrong is named', () => {
+    for (const rounds of ['0', '1.5', 'many', '101'])
+      assert.throws(() => readOptions(['--rounds', rounds]), {
+        message: new RegExp(`--rounds .*'${rounds}'`),
+      })
+    assert.throws(() => readOptions(['--fast']), OptionError)
+    assert.throws(() => readOptions(['--write', '--before', '..']), /--write .*--before/)
+    assert.throws(
+      () => choose(workloads, ['echo-17'], '--workload'),
+      /--workload: there is no 'echo-17', only echo/,
+    )
+  })
+  test('a mistake is told on the command line, without a stack', () => {
+    const args = ['--import', 'tsx', 'bench/main.ts', '--workload', 'nothing']
+    const { status, stderr } = spawnSync(process.execPath, args, {
+      cwd: root,
+      encoding: 'utf8',
+      timeout: 30_000,
+    })
+    assert.equal(status, 1)
+    assert.match(stderr, /^--workload: there is no 'nothing'/m)
+    assert.doesNotMatch(stderr, /\n\s+at /)
+  })
+})
+
+describe('statistics', () => {
+  test('median and spread', () => {
+    assert.equal(median([3, 1, 2]), 2)
+    assert.equal(median([4, 1, 2, 3]), 2.5)
+    assert.deepEqual(spreadOf([5, 4, 9]), { median: 5, min: 4, max: 9 })
+  })
+  test('numbers keep three digits', () => {
+    assert.deepEqual([0, 0.12345, 1, 9.999, 12.34, 99.96, 1234.5].map(formatNumber), [
+      '0',
+      '0.123',
+      '1',
+      '10',
+      '12.3',
+      '100',
+      '1,235',
+    ])
+    assert.equal(formatSpread({ median: 10, min: 9.5, max: 12 }), '10 ±20 %')
+  })
+  test('the ratio to ws is taken round by round', () => {
+    const series = [
+      { contestant: contestant('silverback'), samples: samples(1, 2, 100) },
+      { contestant: contestant('ws'), samples: samples(3, 4, 500) },
+    ]
+    const [own, base] = summarize(echoOf(binaryMessage(1), 1, 1), series)
+    assert.deepEqual(own?.ratio, { median: 3, min: 2, max: 5 })
+    assert.deepEqual(base?.ratio, { median: 1, min: 1, max: 1 })
+    assert.deepEqual(own?.figures.cpuPerMessage, { median: 2, min: 1, max: 100 })
+  })
+  test('who fails has no figures, and says why', () => {
+    const series = [{ contestant: contestant('bun'), samples: samples(1), skipped: 'it is not there' }]
+    const [result] = summarize(echoOf(binaryMessage(1), 1, 1), series)
+    assert.deepEqual([result?.figures, result?.ratio, result?.skipped], [{}, undefined, 'it is not there'])
+  })
+})
+
+describe('reading replies', () => {
+  const hello = Buffer.from('hello')
+  const reader = (given: Partial<Expected> = {}): [MessageReader, number[]] => {
+    const controls: number[] = []
+    const check = (payload: Buffer): string | undefined => (payload.equals(hello) ? undefined : `${payload}`)
+    return [
+      new MessageReader({ length: undefined, check, ...given }, (opcode) => controls.push(opcode)),
+      controls,
+    ]
+  }
+
+  test('frames are the same wherever the bytes are cut', () => {
+    const fragments = [Buffer.from([0x01, 2]), Buffer.from('he'), Buffer.from([0x80, 3]), Buffer.from('llo')]
+    const stream = Buffer.concat([
+      serverFrame(1, hello),
+      serverFrame(9, hello),
+      ...fragments,
+      clientFrame(1, hello),
+    ])
+    for (let size = 1; size <= stream.length; size++) {
+      const [messages, controls] = reader()
+      let count = 0
+      for (let at = 0; at < stream.length; at += size) {
+        const chunk = stream.subarray(at, at + size)
+        count += messages.read(chunk, chunk.length)
+      }
+      assert.equal(count, 3)
+      assert.deepEqual(controls, [9])
+      assert.equal(messages.partial, 0)
+    }
+  })
+  test('long payloads', () => {
+    for (const size of [125, 126, 65_535, 65_536]) {
+      const { payload } = binaryMessage(size)
+      const [messages] = reader({ check: (bytes) => (bytes.equals(payload) ? undefined : 'not the same') })
+      for (const frame of [serverFrame(2, payload), clientFrame(2, payload)])
+        messages.read(frame, frame.length)
+      assert.equal(messages.messages, 2)
+    }
+  })
+  test('a wrong length is found in any message, wrong content in the first', () => {
+    const [lengths] = reader()
+    const [good, bad] = [serverFrame(1, hello), serverFrame(1, Buffer.from('hell'))]
+    lengths.read(good, good.length)
+    assert.throws(() => lengths.read(bad, bad.length), /4 bytes instead of 5/)
+    const [contents] = reader({ length: 5 })
+    const other = serverFrame(1, Buffer.from('hullo'))
+    assert.throws(() => contents.read(other, other.length), /not what was sent: hullo/)
+  })
+  test('content is checked again later', () => {
+    const [messages] = reader()
+    const [good, bad] = [serverFrame(1, hello), serverFrame(1, Buffer.from('hullo'))]
+    messages.read(good, good.length)
+    assert.throws(() => {
+      for (let count = 0; count < 100; count++) messages.read(bad, bad.length)
+    }, /not what was sent/)
+  })
+  test('greetings and noise of a protocol above do not count', () => {
+    const [messages] = reader({ greetings: 1, noise: 1 })
+    const stream = Buffer.concat([
+      serverFrame(1, Buffer.from('0{}')),
+      serverFrame(1, Buffer.from('2')),
+      serverFrame(1, hello),
+    ])
+    assert.equal(messages.read(stream, stream.length), 1)
+    assert.equal(messages.greetings, 0)
+  })
+})
+
+test('messages are as long as their names say, and the same each time', () => {
+  assert.deepEqual(binaryMessage(125), binaryMessage(125))
+  assert.equal(binaryMessage(125).payload.length, 125)
+  assert.equal(textMessage(1024).payload.length, 1024)
+  const { payload } = jsonMessage(1024)
+  assert.ok(payload.length >= 1024 && payload.length < 1124)
+  assert.equal(JSON.stringify(JSON.parse(`${payload}`)), `${payload}`)
+})
+
+describe('what is shown', () => {
+  const workload = echoOf(binaryMessage(125), 64, 16, 'echo-16')
+  const results = summarize(workload, [
+    { contestant: contestant('silverback'), samples: samples(1, 1.1) },
+    { contestant: contestant('ws'), samples: samples(10, 10.5) },
+  ])
+
+  test('tables leave out what nobody has', () => {
+    const table = workloadTable(workload, results)
+    assert.deepEqual(table[0]?.slice(0, 3), ['server', 'CPU us/message', 'against `ws`'])
+    assert.ok(!table[0]?.includes('p50 us'))
+    assert.equal(
+      markdownTable(table).split('\n')[1],
+      `|---${'|--:'.repeat((table[0]?.length as number) - 1)}|`,
+    )
+    assert.match(plainTable(table), /^silverback +1.05 ±5 % +9.77x/m)
+  })
+  test('targets tell what is reached', () => {
+    const [, row] = targetTable(results)
+    assert.deepEqual(row, ['echo-16', 'silverback', '9.77x', '8x', '12x', 'reached'])
+    const slow = summarize(workload, [
+      { contestant: contestant('silverback'), samples: samples(2) },
+      { contestant: contestant('ws'), samples: samples(10) },
+    ])
+    assert.equal(targetTable(slow)[1]?.at(-1), 'missed')
+  })
+  test('every target names a workload and a server', () => {
+    for (const { workload: name, server } of targets) {
+      assert.ok(
+        workloads.some((one) => one.name === name),
+        name,
+      )
+      assert.ok(contestant(server))
+    }
+  })
+  test('a machine that is not quiet is told', () => {
+    assert.equal(disturbance('echo-16', results), undefined)
+    const noisy = [{ contestant: contestant('ws'), samples: [{ ...sample, waiting: 0.3 }] }]
+    assert.match(disturbance('echo-16', summarize(workload, noisy)) ?? '', /30 %/)
+  })
+  test('charts are drawn of numbers, and escape their texts', () => {
+    const bars = barChart('a < b', [{ label: 'silverback', value: 2, min: 1, max: 3 }], String)
+    const points = [[1, 0.5] as const, [100, 20] as const]
+    const titles = { title: 't', xTitle: 'x', yTitle: 'y' }
+    const lines = lineChart({ ...titles, lines: [{ name: 'ws', points }], formatX: String, formatY: String })
+    for (const svg of [bars, lines]) {
+      assert.match(svg, /^<svg [\s\S]*<\/svg>\n$/)
+      assert.doesNotMatch(svg, /NaN|Infinity|undefined/)
+    }
+    assert.match(bars, /a &lt; b/)
+  })
+  test('a curve with one server only is drawn, too', () => {
+    const [curve] = curves
+    assert.ok(curve)
+    const one = curve.points
+      .slice(0, 2)
+      .flatMap(({ workload: point }) =>
+        summarize(point, [{ contestant: contestant('ws'), samples: samples(3) }]),
+      )
+    assert.doesNotMatch(curveChart(curve, one), /NaN|silverback/)
+    assert.deepEqual(curveTable(curve, one)[1]?.slice(0, 5), ['16 B', '', '', '3', ''])
+  })
+  test('a change in the history is told in percent', () => {
+    const run = (mask: number) => ({ date: '', commit: 'abc', node: '', machine: '', nanoseconds: { mask } })
+    const [first, second] = readHistory(`${JSON.stringify(run(10))}\n${JSON.stringify(run(12))}\n`)
+    assert.ok(first && second)
+    assert.deepEqual(microTable(second, first), [
+      ['part', 'ns', 'since abc'],
+      ['mask', '12', '+20 %'],
+    ])
+  })
+  test('the document keeps what a run has not measured anew', () => {
+    const docs = mkdtempSync(join(tmpdir(), 'silverback-bench-'))
+    try {
+      writeFigures(docs, results, 2, 'npm run bench -- --first')
+      const chat = { ...workload, name: 'chat' }
+      const other = summarize(chat, [{ contestant: contestant('silverback'), samples: samples(5) }])
+      writeFigures(docs, other, 1, 'npm run bench -- --second')
+      const page = readFileSync(join(docs, 'performance.md'), 'utf8')
+      assert.match(page, /### echo-16\n[\s\S]*2 rounds, [\s\S]*--first/)
+      assert.match(page, /### chat\n[\s\S]*1 rounds, [\s\S]*--second/)
+      for (const [, image] of page.matchAll(/\]\((performance\/[^)]*)\)/g))
+        assert.ok(existsSync(join(docs, image as string)))
+    } finally {
+      rmSync(docs, { recursive: true })
+    }
+  })
+})
+
+test('every server has a program, and every program a server', () => {
+  const programs = readdirSync(join(root, 'bench/servers')).filter((name) => name !== 'control.mjs')
+  const table = readFileSync(join(root, 'bench/servers.ts'), 'utf8')
+  const names = contestants.map(({ name }) => name)
+  for (const program of programs) {
+    const name = program.replace(/\.\w+$/, '')
+    assert.ok(names.includes(name) || table.includes(program), program)
+  }
+})
+
+const onLinux = { skip: canMeasure ? false : 'CPU and memory are read from /proc', timeout: 60_000 }
+
+test('a small run: both servers answer every message, and have used CPU for it', onLinux, async () => {
+  const plan = {
+    workloads: choose(workloads, ['echo-1', 'chat', 'connect'], '--workload').map((workload) => ({
+      ...workload,
+      connections: 4,
+      ...(workload.drive === 'broadcast' && { publishers: 4 }),
+    })),
+    contestants: [contestant('silverback'), contestant('ceiling')],
+    rounds: 1,
+    timing: { warm: 20, measure: 40 },
+    core: undefined,
+  }
+  assert.equal(stepsOf(plan), 6)
+  const quiet = { isTTY: false, write: () => true } as unknown as NodeJS.WriteStream
+  const results = await runPlan(plan, new Progress(6, quiet))
+  for (const { workload, server, skipped, figures } of results) {
+    assert.equal(skipped, undefined, `${workload}: ${server}: ${skipped}`)
+    assert.ok((figures.cpuPerMessage?.median as number) > 0, `${workload}: ${server}`)
+    assert.ok((figures.messagesPerSecond?.median as number) > 0)
+    if (workload === 'echo-1') assert.ok((figures.p50?.median as number) <= (figures.p99?.median as number))
+  }
+  assert.equal(results.length, 6)
+})
+
+test('frames of the load generator', () => {
+  assert.deepEqual(serverFrame(opcodes.text, Buffer.from('Hello')), Buffer.from('810548656c6c6f', 'hex'))
+  // RFC 6455, section 5.7.
+  const masked = clientFrame(opcodes.text, Buffer.from('Hello'))
+  assert.deepEqual(masked, Buffer.from('818537fa213d7f9f4d5158', 'hex'))
+})
