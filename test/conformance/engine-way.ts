@@ -141,7 +141,7 @@ export function playOnEngine(subject: Case, role: Role, chopping: Chopping): str
     if (chopping === 'edge' && stream.decided !== undefined && sent + bytes.length >= stream.decided) {
       const decided = stream.decided - sent
       feed(Buffer.from(bytes.subarray(0, decided - 1)))
-      if (endpoint.fault !== undefined || decoder.closed) return 'refused before the byte that decides'
+      if (endpoint.fault !== undefined) return 'refused before the byte that decides'
       feed(Buffer.from(bytes.subarray(decided - 1, decided)))
       if (endpoint.fault === undefined || !decoder.closed) return 'not refused at the byte that decides'
       break

@@ -12,6 +12,8 @@ export class PeerDecoder {
   readonly lines: string[] = []
   /** How many messages came deflated. */
   deflated = 0
+  /** The payload of the largest frame. */
+  largest = 0
   /** What the endpoint did that it must not do. */
   problem: string | undefined
   /** A Close frame has come. */
@@ -72,6 +74,7 @@ export class PeerDecoder {
     if (bytes.length < this.#wanted) return false
     const payload = bytes.subarray(headSize, this.#wanted)
     if (masked) unmask(payload, bytes.subarray(headSize - 4, headSize))
+    this.largest = Math.max(this.largest, length)
     this.#rest = bytes.subarray(this.#wanted)
     this.#wanted = 2
     this.#take(first, payload)

@@ -3,7 +3,7 @@
 import type { Case, Role } from './case.ts'
 import { playOnEngine } from './engine-way.ts'
 import { SocketStage } from './socket-way.ts'
-import { type Chopping, type Transport, type Way, waysOf } from './way.ts'
+import { type Chopping, roughSize, type Transport, type Way, waysOf } from './way.ts'
 
 /** What became of a case in one way. */
 export interface Outcome extends Way {
@@ -18,8 +18,9 @@ export interface RunOptions {
   readonly onOutcome?: (outcome: Outcome) => void
 }
 
-/** Over sockets so many cases are played at once, as long as they are small. */
+/** Over sockets so many cases are played at once, as long as they are small: large ones take all there is. */
 const AT_ONCE = 8
+const SMALL = 128 * 1024
 
 /** Plays all cases, and returns what became of each in each way. */
 export async function runCases(cases: readonly Case[], options: RunOptions = {}): Promise<Outcome[]> {
@@ -35,11 +36,12 @@ export async function runCases(cases: readonly Case[], options: RunOptions = {})
   }
   let running: Promise<void>[] = []
   for (const subject of cases) {
+    const atOnce = roughSize(subject) > SMALL ? 1 : AT_ONCE
     for (const way of waysOf(subject)) {
       if (!wants(subject, way)) continue
       if (way.transport === 'engine') await play(subject, way)
       else running.push(play(subject, way))
-      if (running.length < AT_ONCE) continue
+      if (running.length < atOnce) continue
       await Promise.all(running)
       running = []
     }

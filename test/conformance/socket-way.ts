@@ -15,6 +15,9 @@ import { type Chopping, chop, seedOf } from './way.ts'
 /** How long a case may take, in milliseconds, before it has failed. */
 const PATIENCE = 60_000
 
+/** `limits.fragmentSize` where no option says otherwise. */
+const DEFAULT_FRAGMENT = 128 * 1024
+
 /** Both ends of the case that is played. */
 class Play {
   readonly subject: Case
@@ -148,8 +151,22 @@ class Play {
       const room = socket.write(chunk)
       // In a turn of its own, so that the endpoint reads it before the next one comes.
       if (chunk.length < bytes.length) await new Promise((resolve) => setImmediate(resolve))
-      if (!room) await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => {})
+      if (!room) await this.#drained(socket)
     }
+  }
+
+  /** Until the socket takes more, or is gone. */
+  #drained(socket: Socket): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done)
+        socket.off('close', done)
+        resolve()
+      }
+      socket.on('drain', done)
+      socket.on('close', done)
+      if (this.gone) done()
+    })
   }
 
   #judge({ heard, back }: Progress): string | undefined {
@@ -162,6 +179,8 @@ class Play {
     if (differs !== undefined) return differs
     if (subject.deflates !== undefined && subject.deflates !== decoder.deflated > 0)
       return `${decoder.deflated} messages were deflated`
+    const { fragmentSize = DEFAULT_FRAGMENT } = subject.limits ?? {}
+    if (decoder.largest > fragmentSize) return `a frame of ${decoder.largest} bytes came back`
     if (info === undefined || end.kind === 'no connection') return 'there is no end'
     const error = (info.error as { readonly code?: string } | undefined)?.code
     const by = info.by === 'local' ? 'endpoint' : info.by === 'remote' ? 'peer' : info.by
