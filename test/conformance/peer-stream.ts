@@ -63,17 +63,24 @@ class FrameWriter {
   }
 
   write(parts: readonly Part[]): Buffer {
-    const pieces: Uint8Array[] = []
-    for (const part of parts) {
-      for (const piece of part instanceof Uint8Array ? [part] : this.#part(part)) {
-        pieces.push(piece)
-        this.size += piece.length
+    const start = this.size
+    const frames = parts.flatMap((part): (Frame | Uint8Array)[] =>
+      part instanceof Uint8Array ? [part] : this.#frames(part),
+    )
+    const total = frames.reduce((sum, one) => sum + (one instanceof Uint8Array ? one.length : sizeOf(one)), 0)
+    const bytes = Buffer.allocUnsafe(total)
+    for (const one of frames) {
+      if (one instanceof Uint8Array) {
+        bytes.set(one, this.size - start)
+        this.size += one.length
+      } else {
+        this.#write(one, bytes, start)
       }
     }
-    return Buffer.concat(pieces)
+    return bytes
   }
 
-  *#part(part: FramePart): Generator<Uint8Array, void> {
+  #frames(part: FramePart): Frame[] {
     const plain = bytesOf(part.payload)
     if (part.deflated === true && this.#deflater === undefined)
       throw new Error('deflated, without an agreement')
@@ -81,37 +88,50 @@ class FrameWriter {
     const rsv = part.rsv ?? (part.deflated === true ? 4 : 0)
     const piece = part.pieces ?? Math.max(1, payload.length)
     const count = Math.max(1, Math.ceil(payload.length / piece))
-    for (let i = 0; i < count; i++) {
-      yield this.#frame({
-        ...part,
-        opcode: i === 0 ? part.opcode : 0,
-        rsv: i === 0 ? rsv : 0,
-        fin: i === count - 1 && (part.fin ?? true),
-        payload: payload.subarray(i * piece, (i + 1) * piece),
-      })
-    }
+    const masked = this.#masks !== (part.wrongMask === true)
+    return Array.from({ length: count }, (_, i): Frame => {
+      const from = i * piece
+      const to = Math.min(payload.length, from + piece)
+      const length = part.length ?? to - from
+      const form = part.form ?? (length <= 125 ? 7 : length <= 0xffff ? 16 : 64)
+      const fin = i === count - 1 && (part.fin ?? true)
+      const first = (fin ? 0x80 : 0) | ((i === 0 ? rsv : 0) << 4) | (i === 0 ? part.opcode : 0)
+      return { first, length, form, masked, payload, from, to }
+    })
   }
 
-  #frame(spec: FramePart & { readonly payload: Uint8Array }): Buffer {
-    const { payload } = spec
-    const length = BigInt(spec.length ?? payload.length)
-    const form = spec.form ?? (length <= 125n ? 7 : length <= 0xffffn ? 16 : 64)
-    const masked = this.#masks !== (spec.wrongMask === true)
-    const extended = form === 7 ? 0 : form / 8
-    const headSize = 2 + extended + (masked ? 4 : 0)
-    const bytes = Buffer.allocUnsafe(headSize + payload.length)
-    bytes[0] = ((spec.fin ?? true) ? 0x80 : 0) | ((spec.rsv ?? 0) << 4) | spec.opcode
-    bytes[1] = (masked ? 0x80 : 0) | (form === 7 ? Number(length) : form === 16 ? 126 : 127)
-    if (form === 16) bytes.writeUInt16BE(Number(length), 2)
-    if (form === 64) bytes.writeBigUInt64BE(length, 2)
-    bytes.set(payload, headSize)
+  #write({ first, length, form, masked, payload, from, to }: Frame, bytes: Buffer, base: number): void {
+    const start = this.size - base
+    bytes[start] = first
+    bytes[start + 1] = (masked ? 0x80 : 0) | (form === 7 ? Number(length) : form === 16 ? 126 : 127)
+    if (form === 16) bytes.writeUInt16BE(Number(length), start + 2)
+    if (form === 64) bytes.writeBigUInt64BE(BigInt(length), start + 2)
+    let at = start + 2 + (form === 7 ? 0 : form / 8)
+    const key = keys[this.places.length % keys.length] as Buffer
+    if (masked) at += key.copy(bytes, at)
+    const end = at + to - from
     if (masked) {
-      const key = keys[this.places.length % keys.length] as Buffer
-      bytes.set(key, 2 + extended)
-      for (let i = 0; i < payload.length; i++)
-        bytes[headSize + i] = (payload[i] as number) ^ (key[i & 3] as number)
+      for (let i = at; i < end; i++)
+        bytes[i] = (payload[from + i - at] as number) ^ (key[(i - at) & 3] as number)
+    } else {
+      bytes.set(from === 0 && to === payload.length ? payload : payload.subarray(from, to), at)
     }
-    this.places.push({ start: this.size, payload: this.size + headSize, end: this.size + bytes.length })
-    return bytes
+    this.places.push({ start: base + start, payload: base + at, end: base + end })
+    this.size = base + end
   }
+}
+
+/** A frame that is about to be written. */
+interface Frame {
+  readonly first: number
+  readonly length: number | bigint
+  readonly form: 7 | 16 | 64
+  readonly masked: boolean
+  readonly payload: Uint8Array
+  readonly from: number
+  readonly to: number
+}
+
+function sizeOf({ form, masked, from, to }: Frame): number {
+  return 2 + (form === 7 ? 0 : form / 8) + (masked ? 4 : 0) + to - from
 }

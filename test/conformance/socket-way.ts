@@ -10,10 +10,11 @@ import { bytesOf, show } from './payload.ts'
 import { PeerDecoder } from './peer-decoder.ts'
 import { readAgreement } from './peer-deflate.ts'
 import { type PeerStream, peerStream } from './peer-stream.ts'
-import { type Chopping, chop, seedOf } from './way.ts'
+import { type Chopping, chop, roughSize, seedOf } from './way.ts'
 
-/** How long a case may take, in milliseconds, before it has failed. */
-const PATIENCE = 60_000
+/** How long a case may take before it has failed, in milliseconds: in any case, and for each KiB that is sent. */
+const PATIENCE = 10_000
+const PATIENCE_PER_KIB = 10
 
 /** `limits.fragmentSize` where no option says otherwise. */
 const DEFAULT_FRAGMENT = 128 * 1024
@@ -210,11 +211,14 @@ export class SocketStage implements AsyncDisposable {
     const play = new Play(subject, role)
     const path = `/${++this.#count}`
     this.#plays.set(path, play)
-    const timer = setTimeout(() => {
-      play.problem ??= `nothing more happens; heard ${play.heard.length}, back ${play.decoder?.lines.length}`
-      play.conn?.terminate()
-      play.changed()
-    }, PATIENCE)
+    const timer = setTimeout(
+      () => {
+        play.problem ??= `nothing more happens; heard ${play.heard.length}, back ${play.decoder?.lines.length}`
+        play.conn?.terminate()
+        play.changed()
+      },
+      PATIENCE + (PATIENCE_PER_KIB * roughSize(subject)) / 1024,
+    )
     try {
       const refused = role === 'server' ? await this.#toServer(play, path) : await this.#toClient(play, path)
       if (!refused) await play.run(chopping)
