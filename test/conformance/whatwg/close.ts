@@ -128,7 +128,6 @@ const wrongCodes: readonly unknown[] = [
   '',
   false,
   true,
-  {},
 ]
 
 const wrongArguments: WebCase[] = [
