@@ -138,9 +138,9 @@ function introduction(cases: number, played: number, webCases: number): string[]
     '# Conformance',
     '',
     `${count(cases)} cases of our own look at what RFC 6455 and RFC 7692 ask of an endpoint, and ${count(webCases)} at the class`,
-    '`WebSocket` of the WHATWG standard. They cover the ground of all groups of the Autobahn test suite, and of the folder',
-    '`websockets` of web-platform-tests; the sentences and names are our own, and the column "Autobahn" names the group that',
-    `looks at the same rule. Each protocol case is played in both roles, over the engine without I/O and over TCP, with its`,
+    '`WebSocket` of the WHATWG standard. They cover the ground of the groups 1 to 7, 9, 10, 12 and 13 of the Autobahn test suite, and',
+    'what of the folder `websockets` of web-platform-tests does not need a page; names and sentences are our own, and the',
+    `column "Autobahn" names the group that looks at the same rule. Each protocol case is played in both roles, over the engine without I/O and over TCP, with its`,
     `bytes chopped in several ways: ${count(played)} times in all.`,
     '',
     'Nothing is lenient: a case passes when the application hears exactly what it has to, the peer gets exactly what it has',
@@ -164,8 +164,9 @@ const reading: readonly string[] = [
   '  over sockets no byte more is sent, and the Close frame has to come all the same.',
   '',
   'An empty cell: the case is for the other role. Run it with `npm run conformance`; `-- --group utf8` and',
-  '`-- --case framing.text.126` play a part. The cases are data in `test/conformance`; `npm test` plays all of them but the',
-  'largest, and fails when this page does not list them as they are.',
+  '`-- --case framing.text.126` play a part. The cases are data in `test/conformance`; `npm test` plays every case over the',
+  'engine and all but the largest over sockets, long rows of messages shortened, and fails when this page does not list',
+  'the cases as they are.',
 ]
 
 /** As GitHub makes it of a heading. */

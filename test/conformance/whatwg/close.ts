@@ -303,6 +303,21 @@ const order: WebCase[] = [
     },
   ),
   see(
+    'close.when-closed',
+    'close() on a socket that is closed leaves it closed, and tells nothing.',
+    { states: [3, 3], log: ['open 1', 'close 3 1005 '] },
+    async (stage) => {
+      const watched = await stage.openEcho()
+      watched.socket.close()
+      await watched.closed
+      const states = [watched.socket.readyState]
+      watched.socket.close(1000)
+      states.push(watched.socket.readyState)
+      await new Promise((resolve) => setImmediate(resolve))
+      return { states, log: watched.log }
+    },
+  ),
+  see(
     'close.state-3-in-close',
     'In the listener of `close` the state is 3, and stays so.',
     [3, 3],
