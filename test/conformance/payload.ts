@@ -118,6 +118,15 @@ export function sizeOf(payload: Payload | undefined): number {
   return payload instanceof Uint8Array ? payload.length : payload.size
 }
 
+const KiB = 1024
+
+/** A size for people: `64 bytes`, `16 KiB`, `4 MiB`. */
+export function inWords(size: number): string {
+  if (size >= KiB * KiB && size % (KiB * KiB) === 0) return `${size / (KiB * KiB)} MiB`
+  if (size >= KiB && size % KiB === 0) return `${size / KiB} KiB`
+  return `${size} ${size === 1 ? 'byte' : 'bytes'}`
+}
+
 const digests = new WeakMap<object, string>()
 
 /** Bytes for people: short ones as they are, long ones by size and digest. Equal texts, equal bytes. */

@@ -17,7 +17,7 @@ import {
   refuses,
   text,
 } from '../case.ts'
-import { bytesOf, type FillKind, type Payload } from '../payload.ts'
+import { bytesOf, type FillKind, inWords, type Payload } from '../payload.ts'
 
 const KiB = 1024
 
@@ -55,7 +55,11 @@ const kinds: readonly (readonly [kind: FillKind, type: 'text' | 'binary', about:
 const countOf = (kind: FillKind, size: number): number =>
   kind === 'json' ? 1000 : Math.min(1000, (16 * KiB * KiB) / size)
 
-const nameOf = (size: number): string => (size >= KiB ? `${size / KiB}KiB` : `${size}`)
+/** As it stands in an id. */
+const nameOf = (size: number): string =>
+  inWords(size)
+    .replace(/ bytes?/, '')
+    .replace(' ', '')
 
 const rows = kinds.flatMap(([kind, type, what]) =>
   sizes.flatMap((size) =>
@@ -67,7 +71,7 @@ const rows = kinds.flatMap(([kind, type, what]) =>
         return passes(
           `compression.${kind}.${nameOf(size)}.${name}`,
           '12',
-          `${count} messages of ${nameOf(size)} ${size < KiB ? 'bytes ' : ''}of ${what}, ${how}.`,
+          `${count} messages of ${inWords(size)} of ${what}, ${how}.`,
           messages.map((payload) => (type === 'text' ? text : binary)(payload, { deflated: true })),
           messages.map((payload) => [type, payload] as const),
           { handshake, ...(kind === 'json' ? { deflates: name === 'takeover' || size >= 256 } : {}) },
@@ -82,7 +86,7 @@ const pieces = [1, 3, 256, KiB, 32 * KiB].flatMap((piece) =>
     return passes(
       `compression.fragments.${piece}.${name}`,
       '12',
-      `Deflated messages in frames of ${piece} bytes, RSV1 on the first alone, ${how}.`,
+      `Deflated messages in frames of ${inWords(piece)}, RSV1 on the first alone, ${how}.`,
       messages.map((payload) => text(payload, { deflated: true, pieces: piece })),
       messages.map((payload) => ['text', payload] as const),
       { handshake, deflates: true },

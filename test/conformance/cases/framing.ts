@@ -11,6 +11,7 @@ import {
   refuses,
   text,
 } from '../case.ts'
+import { inWords } from '../payload.ts'
 
 /** Every length around the borders of the three forms in which lengths are written. */
 const sizes = [0, 1, 124, 125, 126, 127, 128, 255, 256, 65_534, 65_535, 65_536, 65_537]
@@ -21,14 +22,14 @@ const messages = sizes.flatMap((size): Case[] => {
     passes(
       `framing.text.${size}`,
       '1.1',
-      `Text of ${size} bytes in one frame.`,
+      `Text of ${inWords(size)} in one frame.`,
       [text(letters)],
       [['text', letters]],
     ),
     passes(
       `framing.binary.${size}`,
       '1.2',
-      `Binary of ${size} bytes in one frame.`,
+      `Binary of ${inWords(size)} in one frame.`,
       [binary(bytes)],
       [['binary', bytes]],
     ),

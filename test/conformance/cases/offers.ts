@@ -279,6 +279,56 @@ const refused: Case[] = [
   },
 ]
 
+/** A client that wants small windows, and answers that go beyond them, or stay below. */
+const small = { ...willing, sendWindowBits: 10, receiveWindowBits: 10 }
+const SMALL_OFFER = `${NAME}; server_max_window_bits=10; client_max_window_bits=10`
+
+const bounds: Case[] = [
+  ...(
+    [
+      ['server-window-unsaid', 'does not speak of the window of the server', 'client_max_window_bits=10'],
+      [
+        'server-window-larger',
+        'has a larger window of the server',
+        'server_max_window_bits=11; client_max_window_bits=10',
+      ],
+      [
+        'client-window-larger',
+        'has a larger window of the client',
+        'server_max_window_bits=10; client_max_window_bits=11',
+      ],
+    ] as const
+  ).map(([id, about, parameters]): Case => {
+    const wrong = client(
+      id,
+      `An answer to an offer of windows of 10 bits that ${about}.`,
+      `${NAME}; ${parameters}`,
+    )
+    return {
+      ...wrong,
+      handshake: { compression: small, client: { offer: SMALL_OFFER, answer: `${NAME}; ${parameters}` } },
+    }
+  }),
+  talks(
+    'offers.client.windows-smaller',
+    'An answer to the same offer with smaller windows still.',
+    {
+      compression: small,
+      client: { offer: SMALL_OFFER, answer: `${NAME}; server_max_window_bits=9; client_max_window_bits=9` },
+    },
+    { roles: ['client'], deflates: true },
+  ),
+  talks(
+    'offers.client.windows-unsaid-for-the-client',
+    'An answer to the same offer that says nothing of the window of the client: it keeps to its own.',
+    {
+      compression: small,
+      client: { offer: SMALL_OFFER, answer: `${NAME}; server_max_window_bits=10` },
+    },
+    { roles: ['client'], deflates: true },
+  ),
+]
+
 const without: Case[] = [
   talks(
     'offers.client.declined',
@@ -309,5 +359,5 @@ export const offers: Group = {
   about:
     'All combinations of the four parameters of permessage-deflate, in offers to a server and in answers to a client, each with a conversation that is checked against the windows that were agreed on; and all that has to be declined or refused.',
   autobahn: '13',
-  cases: [...combinations, ...asked, ...declined, ...malformed, ...refused, ...without],
+  cases: [...combinations, ...asked, ...declined, ...malformed, ...refused, ...bounds, ...without],
 }

@@ -1,6 +1,6 @@
 import type { Heard, Part } from '../case.ts'
 import { type At, begun, binary, type Case, fill, type Group, last, passes, refuses, text } from '../case.ts'
-import type { Payload } from '../payload.ts'
+import { inWords, type Payload } from '../payload.ts'
 
 const KiB = 1024
 const MiB = KiB * KiB
@@ -11,12 +11,11 @@ const DEFAULT_LIMIT = MiB
 /** For the cases that are larger. */
 const raised = { maxMessageSize: 16 * MiB }
 
+/** As it stands in an id. */
 const nameOf = (size: number): string =>
-  size >= MiB && size % MiB === 0
-    ? `${size / MiB}MiB`
-    : size >= KiB && size % KiB === 0
-      ? `${size / KiB}KiB`
-      : `${size}`
+  inWords(size)
+    .replace(/ bytes?/, '')
+    .replace(' ', '')
 
 interface Sized {
   readonly id: string
@@ -58,7 +57,7 @@ const whole = (['text', 'binary'] as const).flatMap((kind) =>
     sized({
       id: `sizes.${kind}.${nameOf(size)}`,
       autobahn: kind === 'text' ? '9.1' : '9.2',
-      about: `A ${kind} message of ${nameOf(size)} in one frame`,
+      about: `A ${kind} message of ${inWords(size)} in one frame`,
       parts: [make[kind](filled(kind, size))],
       heard: [kind, filled(kind, size)],
       size,
@@ -85,7 +84,7 @@ const inFragments = (['text', 'binary'] as const).flatMap((kind) =>
     sized({
       id: `sizes.${kind}.${nameOf(size)}-in-${nameOf(piece)}`,
       autobahn: kind === 'text' ? '9.3' : '9.4',
-      about: `A ${kind} message of ${nameOf(size)} in frames of ${nameOf(piece)}`,
+      about: `A ${kind} message of ${inWords(size)} in frames of ${inWords(piece)}`,
       parts: [make[kind](filled(kind, size), { pieces: piece })],
       heard: [kind, filled(kind, size)],
       size,
@@ -100,7 +99,7 @@ const inWrites = (['text', 'binary'] as const).flatMap((kind) =>
     sized({
       id: `sizes.${kind}.1MiB-written-in-${nameOf(writes)}`,
       autobahn: kind === 'text' ? '9.5' : '9.6',
-      about: `A ${kind} message of 1 MiB in one frame, written in pieces of ${nameOf(writes)}`,
+      about: `A ${kind} message of 1 MiB in one frame, written in pieces of ${inWords(writes)}`,
       parts: [make[kind](filled(kind, MiB))],
       heard: [kind, filled(kind, MiB)],
       size: MiB,
@@ -119,7 +118,7 @@ const many = (['text', 'binary'] as const).flatMap((kind) =>
     return passes(
       `sizes.thousand.${kind}.${nameOf(size)}`,
       kind === 'text' ? '9.7' : '9.8',
-      `A thousand ${kind} messages of ${nameOf(size)} in a row.`,
+      `A thousand ${kind} messages of ${inWords(size)} in a row.`,
       messages.map((payload) => make[kind](payload)),
       messages.map((payload) => [kind, payload] as const),
     )
