@@ -320,7 +320,7 @@ const bounds: Case[] = [
   ),
   talks(
     'offers.client.windows-unsaid-for-the-client',
-    'An answer to the same offer that says nothing of the window of the client: it keeps to its own.',
+    'An answer to the same offer that says nothing of the window of the client is taken.',
     {
       compression: small,
       client: { offer: SMALL_OFFER, answer: `${NAME}; server_max_window_bits=10` },
