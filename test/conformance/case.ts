@@ -1,7 +1,7 @@
 // What a case of the catalogue is, and the words to write one with. Nothing here knows the engine.
 
 import type { CompressionOptions } from '../../src/protocol.ts'
-import type { FillKind, Payload } from './payload.ts'
+import { type FillKind, type Payload, sizeOf } from './payload.ts'
 
 /** The role of the endpoint that is tested; the peer, which is ours, plays the other. */
 export type Role = 'server' | 'client'
@@ -200,8 +200,36 @@ export function passes(
   hears: readonly Heard[],
   { writes, ...rest }: Rest = {},
 ): Case {
-  const step = { peer: [...peer, close(1000)], hears, ...(writes === undefined ? {} : { writes }) }
-  return { id, autobahn, about, steps: [step], end: closedByPeer, ...rest }
+  const rows = rowsOf(peer, hears)
+  const steps = rows.map(
+    (row, i): Step => ({
+      peer: i === rows.length - 1 ? [...row.peer, close(1000)] : row.peer,
+      hears: row.hears,
+      ...(writes === undefined ? {} : { writes }),
+    }),
+  )
+  return { id, autobahn, about, steps, end: closedByPeer, ...rest }
+}
+
+/** Beyond so many bytes a row of messages goes on when its echo has come: an echo cannot hold its peer back. */
+const ROW = 1024 * 1024
+
+/** A long row of messages in parts, each a step of its own. */
+function rowsOf(peer: readonly Part[], hears: readonly Heard[]): { peer: Part[]; hears: Heard[] }[] {
+  if (peer.length < 100 || peer.length !== hears.length) return [{ peer: [...peer], hears: [...hears] }]
+  const rows: { peer: Part[]; hears: Heard[] }[] = []
+  let size = ROW
+  for (const [i, part] of peer.entries()) {
+    const heard = hears[i] as Heard
+    if (size + sizeOf(heard[1]) > ROW) {
+      rows.push({ peer: [], hears: [] })
+      size = 0
+    }
+    size += sizeOf(heard[1])
+    rows.at(-1)?.peer.push(part)
+    rows.at(-1)?.hears.push(heard)
+  }
+  return rows
 }
 
 /** What is sent breaks a rule; what stands before that is heard. */

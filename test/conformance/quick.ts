@@ -3,7 +3,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Case, Group } from './case.ts'
+import { type Case, closedByPeer, type Group } from './case.ts'
+import { sizeOf } from './payload.ts'
 import { runCases } from './run.ts'
 import { roughSize, seedOf, type Transport, type Way } from './way.ts'
 
@@ -34,16 +35,15 @@ function wants(subject: Case, { role, transport, chopping }: Way, transports: re
 
 /** The same with the first messages of a long row. */
 function shortened(subject: Case): Case {
-  const [step, ...others] = subject.steps
-  if (others.length > 0 || step === undefined || !('peer' in step) || roughSize(subject) <= ROW)
+  const [step] = subject.steps
+  const rest = subject.steps.at(-1)
+  if (subject.end !== closedByPeer || step === undefined || !('peer' in step) || rest === undefined)
     return subject
-  const { peer, hears } = step
-  if (hears.length < 100 || peer.length !== hears.length + 1) return subject
-  const count = Math.max(10, Math.floor((ROW / roughSize(subject)) * hears.length))
-  return {
-    ...subject,
-    steps: [{ ...step, peer: [...peer.slice(0, count), ...peer.slice(-1)], hears: hears.slice(0, count) }],
-  }
+  if (!('peer' in rest) || roughSize(subject) <= ROW || step.hears.length < 8) return subject
+  const each = Math.max(1, sizeOf(step.hears[0]?.[1]))
+  const count = Math.min(step.hears.length, Math.max(8, Math.floor(ROW / each)))
+  const peer = [...step.peer.slice(0, count), ...rest.peer.slice(-1)]
+  return { ...subject, steps: [{ ...step, peer, hears: step.hears.slice(0, count) }] }
 }
 
 /** A test for each group: all of its cases, over the engine or over sockets. */

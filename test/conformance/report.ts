@@ -159,7 +159,7 @@ const reading: readonly string[] = [
   '',
   '- `w`: whole, in one write, or in writes of the size that the case says.',
   '- `b`: byte by byte. Over sockets up to 2 KiB, in the engine up to 128 KiB.',
-  '- `c`: cut at random places, the same each time.',
+  '- `c`: cut at random places, the same each time; up to 17 MiB.',
   '- `e`: to the edge, for cases that are refused. The engine must not refuse before the byte that decides, and must with it;',
   '  over sockets no byte more is sent, and the Close frame has to come all the same.',
   '',

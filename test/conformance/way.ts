@@ -34,6 +34,9 @@ export interface Way {
 /** Streams of more bytes are not chopped into single ones: that is a million calls, or a million packets. */
 const LONGEST_BYTEWISE: { readonly [T in Transport]: number } = { engine: 128 * 1024, sockets: 2048 }
 
+/** Longer rows of messages are played as they are. */
+const LONGEST_CUT = 17 * 1024 * 1024
+
 /** All ways that a case is to be played in. */
 export function waysOf(subject: Case): Way[] {
   const ways: Way[] = []
@@ -51,7 +54,7 @@ function applies(subject: Case, transport: Transport, chopping: Chopping): boole
   if (chopping === 'whole') return true
   if (subject.end.kind === 'no connection') return false
   if (chopping === 'edge') return subject.end.kind === 'refused'
-  return chopping === 'cuts' || roughSize(subject) <= LONGEST_BYTEWISE[transport]
+  return roughSize(subject) <= (chopping === 'cuts' ? LONGEST_CUT : LONGEST_BYTEWISE[transport])
 }
 
 /** The bytes of the payloads that the peer sends, and some for their headers. */
