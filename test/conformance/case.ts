@@ -218,10 +218,10 @@ const ROW = 1024 * 1024
 function rowsOf(peer: readonly Part[], hears: readonly Heard[]): { peer: Part[]; hears: Heard[] }[] {
   if (peer.length < 100 || peer.length !== hears.length) return [{ peer: [...peer], hears: [...hears] }]
   const rows: { peer: Part[]; hears: Heard[] }[] = []
-  let size = ROW
+  let size = 0
   for (const [i, part] of peer.entries()) {
     const heard = hears[i] as Heard
-    if (size + sizeOf(heard[1]) > ROW) {
+    if (rows.length === 0 || size + sizeOf(heard[1]) > ROW) {
       rows.push({ peer: [], hears: [] })
       size = 0
     }
