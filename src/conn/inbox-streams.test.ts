@@ -181,7 +181,7 @@ describe('a stream', () => {
     const [first, second] = [inbox.takeStream(), inbox.takeStream()] as Promise<MessageStream | undefined>[]
     inbox.begin('text', undefined)
     setUp.piece('beginning')
-    inbox.close(closeError)
+    inbox.close(() => closeError)
     const chunks = ((await first) as MessageStream)[Symbol.asyncIterator]()
     assert.equal(String((await chunks.next()).value), 'beginning')
     await assert.rejects(chunks.next(), closeError)
@@ -298,7 +298,7 @@ describe('a peer that cannot be held back', () => {
     setUp.pausable = false
     setUp.stream('whole', slow())
     assert.deepEqual(setUp.asked, ['stream', 'streamed', 'pause', 'drop false'])
-    setUp.inbox.close(closeError)
+    setUp.inbox.close(() => closeError)
     assert.equal(await (await taken).text(), 'whole')
   })
 

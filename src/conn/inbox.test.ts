@@ -157,7 +157,7 @@ describe('a queue', () => {
           assert.equal(inbox.full, paused)
           assert.ok(held <= 5)
         }
-        inbox.close(new Error('ended'))
+        inbox.close(() => new Error('ended'))
         for (let i = reads.length; i < sent; i++)
           reads.push(
             Promise.resolve(inbox.take('string')).then((message) =>
@@ -220,7 +220,7 @@ describe('a read', () => {
     const reads = [inbox.take('string', signal), inbox.take('string', signal)]
     assert.equal(listeners, 2)
     inbox.push('a', 'text')
-    inbox.close(new Error('ended'))
+    inbox.close(() => new Error('ended'))
     assert.deepEqual((await Promise.all(reads)).map(text), ['a', undefined])
     assert.equal(listeners, 0)
   })
@@ -229,7 +229,7 @@ describe('a read', () => {
     const { inbox } = setUp()
     const read = inbox.take('string') as Promise<Message | undefined>
     assert.equal(await isPending(read), true)
-    inbox.close(new Error('ended'))
+    inbox.close(() => new Error('ended'))
     assert.equal(await read, undefined)
     assert.equal(inbox.take('string'), undefined)
   })
@@ -237,7 +237,7 @@ describe('a read', () => {
   it('still gets what came before the end', () => {
     const { inbox } = setUp()
     inbox.push('a', 'text')
-    inbox.close(new Error('ended'))
+    inbox.close(() => new Error('ended'))
     assert.equal(text(inbox.take('string') as Message), 'a')
     assert.equal(inbox.take('string'), undefined)
   })

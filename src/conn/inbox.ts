@@ -245,9 +245,9 @@ export class Inbox implements StreamHandler, StreamOwner {
   }
 
   /** No more messages will come. Those that wait can still be taken; one that has not come whole ends with the error. */
-  close(error: unknown): void {
+  close(error: () => unknown): void {
     this.#ended = true
-    this.#stream?.close(error)
+    this.#stream?.close(error())
     for (const waiter of this.#waiters) waiter.resolve(undefined)
     this.#waiters = NONE
   }

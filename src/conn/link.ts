@@ -582,19 +582,17 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#rest = undefined
     const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
     this.closeInfo = describeEnd(protocol, left, this.#error, this.stats)
-    this.inbox.close(this.closeError)
-    this.#outbox.end(this.closeError)
-    this.#roundTrips?.end(this.closeError)
+    // Made only where somebody hears of it: an error costs as much as all else of the end.
+    const error = (): CloseError => this.closeError
+    this.inbox.close(error)
+    this.#outbox.end(error)
+    this.#roundTrips?.end(error)
     this.#resolveClosed?.(this.closeInfo)
     this.#owner.onClosed()
   }
 
   /** For what can only be told once the connection has ended, when it is ending already. */
   #afterClose(): Promise<never> {
-    return silent(
-      this.closed.then(() => {
-        throw this.closeError
-      }),
-    )
+    return silent(this.ended().then((error) => Promise.reject(error)))
   }
 }

@@ -124,9 +124,9 @@ describe('Outbox', () => {
     send(output, Buffer.alloc(65 * 1024))
     const never = outbox.drained()
     const error = new Error('over')
-    outbox.end(error)
+    outbox.end(() => error)
     await assert.rejects(never, error)
-    outbox.end(error)
+    outbox.end(() => error)
   })
 
   it('has no room while what is queued elsewhere is too much, unless that does not count', async () => {

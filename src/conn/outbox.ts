@@ -128,10 +128,10 @@ export class Outbox {
   }
 
   /** There will be no room any more. */
-  end(error: Error): void {
+  end(error: () => Error): void {
     const waiters = this.#waiters
     this.#waiters = undefined
-    if (waiters !== undefined) for (const { reject } of waiters) reject(error)
+    for (const { reject } of waiters ?? []) reject(error())
   }
 
   #hasRoomBehind(queued: number): boolean {

@@ -102,9 +102,9 @@ export class RoundTrips {
   }
 
   /** The connection is over: no pong will come. */
-  end(error: Error): void {
+  end(error: () => Error): void {
     const unanswered = this.#outstanding
     this.#outstanding = []
-    for (const { settle } of unanswered) settle?.(error)
+    for (const { settle } of unanswered) settle?.(error())
   }
 }
