@@ -70,7 +70,10 @@ async function openTunnel(
   return stream
 }
 
-/** What fails below is told in our words, unless it is already; an abort is the reason of the signal. */
+/**
+ * What fails below is told in our words, unless it is already: a refusal that was heard stands, though the time was up
+ * before all of it had come. Else an abort is the reason of the signal.
+ */
 async function telling<T>(
   inWords: (cause: unknown) => Error,
   signal: AbortSignal,
@@ -79,7 +82,8 @@ async function telling<T>(
   try {
     return await work()
   } catch (error) {
+    if (error instanceof WebSocketError) throw error
     signal.throwIfAborted()
-    throw error instanceof WebSocketError ? error : inWords(error)
+    throw inWords(error)
   }
 }
