@@ -57,7 +57,10 @@ export interface DialOptions<Subprotocol extends string = string> extends Extens
    * `dial`. What it throws is the `cause` of a `HandshakeError`.
    */
   readonly connect?: ConnectHook | undefined
-  /** Finds the addresses of a name, as `dns.lookup` does, which is the default. All that it gives are tried. */
+  /**
+   * Finds the addresses of a name, as `dns.lookup` does, which is the default. All that it gives are tried (RFC 8305); a
+   * `socks5:` proxy is asked for one of them, of IPv4 where there is one.
+   */
   readonly lookup?: LookupFunction | undefined
   /** The IP address of this machine to connect from. Default: the system chooses. */
   readonly localAddress?: string | undefined
