@@ -16,7 +16,7 @@ import {
   type ResolvedProxyOptions,
   resolveProxyOptions,
 } from './proxy.ts'
-import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
+import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /** How to connect, and how the connection behaves. */
 export interface DialOptions<Subprotocol extends string = string> extends ExtensionOptions {
@@ -147,7 +147,7 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
       handshakeTimeout === undefined ? options.limits : { ...options.limits, handshakeTimeout },
     ),
     slow,
-    tls,
+    tls: withoutUndefined(tls),
     proxy: resolveProxyOptions(options.proxy),
     redirects: options.redirects ?? 0,
     jar: options.jar,

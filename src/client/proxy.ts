@@ -5,7 +5,7 @@ import { abortable } from './abortable.ts'
 import { authority, type DialTarget, withoutBrackets } from './dial-target.ts'
 import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'
-import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
+import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /**
  * Chooses the proxy for a server, at every dial and every redirect; `false` or `undefined` means none. What it throws
@@ -82,7 +82,7 @@ export function resolveProxyOptions(given: unknown): ResolvedProxyOptions {
   if (wrong !== undefined) throw invalid(`proxy.headers${wrong}`)
   const wrongTls = wrongTlsOptions(tls)
   if (wrongTls !== undefined) throw invalid(`proxy.tls ${wrongTls}`)
-  return { choice: resolveChoice(url, 'proxy.url'), headers, tls }
+  return { choice: resolveChoice(url, 'proxy.url'), headers, tls: withoutUndefined(tls) }
 }
 
 function resolveChoice(given: unknown, name: string): ResolvedProxyOptions['choice'] {
