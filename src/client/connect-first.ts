@@ -82,5 +82,8 @@ function allFailed(errors: readonly Error[]): unknown {
   const [first] = errors
   return errors.length === 1
     ? first
-    : Object.assign(new AggregateError(errors), { code: (first as NodeJS.ErrnoException).code })
+    : Object.assign(new AggregateError(errors), {
+        code: (first as NodeJS.ErrnoException).code,
+        syscall: 'connect',
+      })
 }

@@ -137,7 +137,8 @@ function environmentProxy(target: DialTarget, environment: Environment): ProxyAd
   const proxy = parseProxy(named.url)
   if (typeof proxy !== 'string') return proxy
   // Going there directly instead would be what somebody has set the variable to prevent.
-  throw new HandshakeError('ERR_WS_PROXY', `the environment variable ${named.variable}: ${proxy}`)
+  const message = `the environment variable ${named.variable}: ${proxy}`
+  throw new HandshakeError('ERR_WS_PROXY', message, { cause: invalid(message) })
 }
 
 /** Takes a proxy's URL apart; `host:port` alone means `http`. What is wrong with it is told without quoting it. */
