@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { inspect } from 'node:util'
@@ -194,6 +194,8 @@ describe('socksTunnel', () => {
       stream.destroy()
     }
     assert.equal(clients.length, 2)
+    // What they close over is not seen otherwise.
+    for (const client of clients) assert.deepEqual((client as EventEmitter).eventNames(), [])
     const kept = inspect(clients, { depth: 9, showHidden: true })
     assert.doesNotMatch(kept, /secret|Socket \{/)
   })

@@ -55,7 +55,10 @@ function negotiate(client: InstanceType<Socks['SocksClient']>, stream: Duplex): 
     // The package keeps its timer, and with it the client, until the time is over, though nothing is left to be done:
     // password and stream need not stay as long. In the next turn, as it goes on in this one.
     const letGo = (): unknown =>
-      setImmediate(() => Object.assign(client, { options: undefined, socket: undefined }))
+      setImmediate(() => {
+        client.removeAllListeners()
+        Object.assign(client, { options: undefined, socket: undefined })
+      })
     client.once('established', () => {
       letGo()
       resolve()
