@@ -131,6 +131,10 @@ describe('resolveDialOptions', () => {
       { headers: { [name]: 'x' } },
       new RegExp(`^headers: ${name} is set by the handshake`),
     ]),
+    ...['Proxy-Authorization', 'proxy-connection'].map((name): [unknown, RegExp] => [
+      { headers: { [name]: 'x' } },
+      new RegExp(`^headers: ${name} is for a proxy: see proxy\\.headers$`),
+    ]),
     ...['', 'a b', 'a:b', 'a\r\nb', 'é'].map((name): [unknown, RegExp] => [
       { headers: { [name]: 'x' } },
       /^headers: ".*" is not a header name/,

@@ -49,7 +49,7 @@ export interface DialOptions<Subprotocol extends string = string> extends Extens
   readonly redirects?: number | undefined
   /**
    * Sends the cookies of this jar, and keeps in it what the answers set. Of a cookie that `headers` has too, that one
-   * is sent.
+   * is sent. Not with a unix socket, which has no site of its own.
    */
   readonly jar?: CookieJar | undefined
   /**
@@ -122,6 +122,9 @@ const reserved: ReadonlySet<string> = new Set([
   'sec-websocket-extensions',
 ])
 
+/** A server must not see these: what a proxy gets stands in its own options. */
+const proxyHeaders: ReadonlySet<string> = new Set(['proxy-authorization', 'proxy-connection'])
+
 /** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
 export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   checkNames(options, names)
@@ -129,6 +132,8 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   checkSubprotocols(subprotocols)
   const wrong = wrongHeader(headers, reserved)
   if (wrong !== undefined) throw invalid(`headers${wrong}`)
+  const forProxy = Object.keys(headers).find((name) => proxyHeaders.has(name.toLowerCase()))
+  if (forProxy !== undefined) throw invalid(`headers: ${forProxy} is for a proxy: see proxy.headers`)
   if (slow !== 'close' && slow !== 'skip')
     throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
   const wrongTls = wrongTlsOptions(tls)

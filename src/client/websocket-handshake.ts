@@ -49,7 +49,9 @@ export async function openWebSocket(
 }
 
 function wantsCredentials(error: unknown): boolean {
-  if (!(error instanceof HandshakeError) || error.status !== 401) return false
+  // Not those of a proxy: the credentials are for the server.
+  if (!(error instanceof HandshakeError) || error.code !== 'ERR_WS_STATUS' || error.status !== 401)
+    return false
   return /(?:^|,)\s*basic(?:\s|,|$)/i.test(String(error.headers?.['www-authenticate']))
 }
 

@@ -7,7 +7,8 @@ import { isToken } from '../wire/header-grammar.ts'
  * @throws DOMException `SyntaxError`
  */
 export function parseWebSocketUrl(given: string): URL {
-  if (!URL.canParse(given)) throw syntaxError(`The URL ${JSON.stringify(given)} is invalid`)
+  // Not quoted: it may hold a password or a token.
+  if (!URL.canParse(given)) throw syntaxError('The URL is invalid')
   const url = new URL(given)
   if (url.protocol === 'http:') url.protocol = 'ws:'
   else if (url.protocol === 'https:') url.protocol = 'wss:'
