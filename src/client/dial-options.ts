@@ -16,6 +16,7 @@ import {
   type ResolvedProxyOptions,
   resolveProxyOptions,
 } from './proxy.ts'
+import { isAbortSignal } from './runtime.ts'
 import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /** How to connect, and how the connection behaves. */
@@ -138,7 +139,7 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
     throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
   const wrongTls = wrongTlsOptions(tls)
   if (wrongTls !== undefined) throw invalid(`tls ${wrongTls}`)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal')
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalid('signal must be an AbortSignal')
   if (options.onError !== undefined && typeof options.onError !== 'function')
     throw invalid('onError must be a function')
   const { log } = options

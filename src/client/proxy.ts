@@ -5,6 +5,7 @@ import { abortable } from './abortable.ts'
 import { authority, type DialTarget, withoutBrackets } from './dial-target.ts'
 import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'
+import { RuntimeUrl } from './runtime.ts'
 import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /**
@@ -152,8 +153,8 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
   // Else its scheme would be taken for the host.
   if (/^[^/\\@]*:[/\\]/.test(text) && !text.includes('://')) return 'behind its scheme comes ://'
   const full = text.includes('://') ? text : `http://${text}`
-  if (!URL.canParse(full)) return 'it is not a URL'
-  const url = new URL(full)
+  if (!RuntimeUrl.canParse(full)) return 'it is not a URL'
+  const url = new RuntimeUrl(full)
   const scheme = url.protocol.slice(0, -1)
   if (!isScheme(scheme)) return 'a proxy has the scheme http, https, socks5 or socks5h'
   try {
