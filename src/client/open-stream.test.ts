@@ -166,7 +166,7 @@ describe('openStream, directly', () => {
 
 for (const [scheme, withProxy] of Object.entries(proxies)) {
   describe(`openStream, through a proxy: ${scheme}`, () => {
-    const proxyTls = { tls: ca }
+    const proxyTls = scheme === 'https' ? { tls: ca } : {}
 
     it('ws and wss, by a name that only the proxy knows', async () => {
       await withProxy(async ({ url, asked }) => {

@@ -44,7 +44,12 @@ export class WebSocketSendQueue {
    * @param read - reads a Blob
    * @param patience - how long that may take once the connection is to close, in milliseconds
    */
-  constructor(conn: Conn, onFailed: () => void, read = readBlob, patience: number = BLOB_PATIENCE) {
+  constructor(
+    conn: Conn,
+    onFailed: () => void,
+    read: typeof readBlob = readBlob,
+    patience: number = BLOB_PATIENCE,
+  ) {
     this.#conn = conn
     this.#onFailed = onFailed
     this.#read = read
