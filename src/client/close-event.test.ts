@@ -5,6 +5,13 @@ import { CloseEvent, type CloseEventInit } from './close-event.ts'
 const look = (event: CloseEvent) => [event.code, event.reason, event.wasClean]
 
 describe('CloseEvent', () => {
+  it('is one whatever its constructor has for a prototype', () => {
+    const newTarget = Object.assign(function NewTarget() {}.bind(undefined), { prototype: null })
+    const event = Reflect.construct(CloseEvent, ['close', { code: 5 }], newTarget) as CloseEvent
+    assert.ok(event instanceof CloseEvent)
+    assert.equal(event.code, 5)
+  })
+
   it('has what it was made of', () => {
     const event = new CloseEvent('close', { code: 4000, reason: 'why', wasClean: true })
     assert.deepEqual([event.type, ...look(event)], ['close', 4000, 'why', true])

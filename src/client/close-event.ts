@@ -1,4 +1,5 @@
 import {
+  ensurePrototype,
   expose,
   illegalInvocation,
   isObject,
@@ -71,6 +72,7 @@ export const CloseEvent: CloseEventConstructor = class CloseEvent extends Event 
     }
     const { code, reason, wasClean } = given
     super(name, init)
+    ensurePrototype(this, new.target, CloseEvent)
     this.#code = code === undefined ? 0 : toUnsignedShort(code)
     this.#reason = reason === undefined ? '' : toUsvString(reason)
     this.#wasClean = Boolean(wasClean)

@@ -1,5 +1,6 @@
 import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { RuntimeDomException } from './runtime.ts'
 
 /** What a page may say in a Close frame. */
 export interface CloseStatus {
@@ -16,13 +17,13 @@ export interface CloseStatus {
  */
 export function checkCloseStatus(code: number | undefined, reason: string): CloseStatus {
   if (code !== undefined && code !== CloseCode.Normal && (code < 3000 || code > 4999)) {
-    throw new DOMException(
+    throw new RuntimeDomException(
       `The close code must be 1000, or from 3000 to 4999, not ${code}`,
       'InvalidAccessError',
     )
   }
   if (Buffer.byteLength(reason, 'utf8') > MAX_REASON_SIZE) {
-    throw new DOMException(
+    throw new RuntimeDomException(
       `The close reason must be at most ${MAX_REASON_SIZE} bytes of UTF-8`,
       'SyntaxError',
     )

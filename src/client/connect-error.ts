@@ -17,11 +17,12 @@ export function connectError(cause: unknown, label: string): HandshakeError {
   return new HandshakeError('ERR_WS_CONNECT', `no connection to ${label}: ${reason(cause)}`, { cause })
 }
 
-/** What a proxy answered, where it did. */
+/** What a proxy answered, where it did, or what led to its failure. */
 export interface ProxyAnswer {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
+  readonly status?: number
+  readonly headers?: IncomingHttpHeaders
+  readonly body?: string
+  readonly cause?: unknown
 }
 
 /**

@@ -95,7 +95,7 @@ describe('connectStream, TCP', () => {
     }
   }
 
-  it('tries every address of a name (happy eyeballs)', async () => {
+  it('tries every address of a name', async () => {
     await using server = await local()
     for (const found of [
       ['::1', '127.0.0.1'],

@@ -2,6 +2,8 @@ import { isIP, type LookupFunction, connect as netConnect, Socket } from 'node:n
 import { Duplex } from 'node:stream'
 import { UsageError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
+import { connectFirst } from './connect-first.ts'
+import { resolveAddresses } from './resolve-addresses.ts'
 import { assertOpen, letFlow, silenceErrors, streamEvent } from './stream-event.ts'
 
 /** What a {@link ConnectHook} is to reach. */
@@ -56,28 +58,28 @@ export async function connectStream(
   const { connect } = options
   const stream =
     connect === undefined
-      ? silenceErrors(openSocket(target, options))
+      ? await openSocket(target, options, signal)
       : await askHook(() => connect({ ...target, signal }), inWords, signal)
   if (stream instanceof Socket && stream.connecting) await streamEvent(stream, 'connect', signal)
   assertOpen(stream)
   return stream
 }
 
-function openSocket(
+async function openSocket(
   { host, port, socketPath }: Omit<ConnectTarget, 'signal'>,
   { lookup, localAddress }: ConnectOptions,
-): Socket {
-  if (socketPath !== undefined) return netConnect({ path: socketPath })
-  return netConnect({
-    host,
-    port,
-    noDelay: true,
-    // All addresses of a name are tried, whatever the process's default is (RFC 8305).
-    autoSelectFamily: true,
-    ...(lookup === undefined ? {} : { lookup }),
-    // From an address of one family only those of the same family can be reached.
-    ...(localAddress === undefined ? {} : { localAddress, family: isIP(localAddress) }),
-  })
+  signal: AbortSignal,
+): Promise<Socket> {
+  if (socketPath !== undefined) return silenceErrors(netConnect({ path: socketPath }))
+  // From an address of one family only those of the same family can be reached.
+  const family = localAddress === undefined ? 0 : isIP(localAddress)
+  const from = localAddress === undefined ? {} : { localAddress }
+  const addresses = await resolveAddresses(host, lookup, family, signal)
+  return connectFirst(
+    addresses,
+    (address) => netConnect({ host: address, port, noDelay: true, ...from }),
+    signal,
+  )
 }
 
 async function askHook(

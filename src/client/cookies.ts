@@ -51,11 +51,10 @@ export async function cookieHeader(
     })
   }
   // What a server had stored must not begin a header of its own.
-  if (!isHeaderValue(kept))
-    throw new HandshakeError(
-      'ERR_WS_CONNECT',
-      `no connection to ${url.host}: the cookie jar gave no line of text`,
-    )
+  if (!isHeaderValue(kept)) {
+    const message = `no connection to ${url.host}: the cookie jar gave no line of text`
+    throw new HandshakeError('ERR_WS_CONNECT', message, { cause: new TypeError('no line of text') })
+  }
   const named = new Set(cookiesIn(own).map(nameOf))
   const cookies = [...cookiesIn(own), ...cookiesIn(kept).filter((cookie) => !named.has(nameOf(cookie)))]
   return cookies.length === 0 ? undefined : cookies.join('; ')

@@ -86,6 +86,14 @@ describe('resolveDialOptions', () => {
     assert.deepEqual([limits.maxMessageSize, limits.maxFrameSize, limits.closeTimeout], [5, 5, 5_000])
   })
 
+  it('takes what is undefined within tls for not given', () => {
+    const tls = { ca: 'x', servername: undefined, ALPNProtocols: undefined, minDHSize: undefined }
+    const options = { tls, proxy: { tls } } as unknown as DialOptions
+    const resolved = resolveDialOptions(options)
+    assert.deepEqual(Object.entries(resolved.tls), [['ca', 'x']])
+    assert.deepEqual(Object.entries(resolved.proxy.tls), [['ca', 'x']])
+  })
+
   it('takes handshakeTimeout before the limit of that name', () => {
     const timeout = (options: DialOptions): number => resolveDialOptions(options).limits.handshakeTimeout
     assert.equal(timeout({ limits: { handshakeTimeout: 1 } }), 1)
@@ -123,6 +131,10 @@ describe('resolveDialOptions', () => {
       { headers: { [name]: 'x' } },
       new RegExp(`^headers: ${name} is set by the handshake`),
     ]),
+    ...['Proxy-Authorization', 'proxy-connection'].map((name): [unknown, RegExp] => [
+      { headers: { [name]: 'x' } },
+      new RegExp(`^headers: ${name} is for a proxy: see proxy\\.headers$`),
+    ]),
     ...['', 'a b', 'a:b', 'a\r\nb', 'é'].map((name): [unknown, RegExp] => [
       { headers: { [name]: 'x' } },
       /^headers: ".*" is not a header name/,
@@ -148,7 +160,7 @@ describe('resolveDialOptions', () => {
     [{ slow: 'queue' }, /^slow must be 'close' or 'skip', not queue/],
     ...[null, true, 'ca'].map((tls): [unknown, RegExp] => [{ tls }, /^tls must be an object/]),
     ...['host', 'port', 'path', 'socket', 'lookup', 'localAddress'].map((name): [unknown, RegExp] => [
-      { tls: { ca: 'x', [name]: undefined } },
+      { tls: { ca: 'x', [name]: 'y' } },
       new RegExp(`^tls has ${name}, which is not for TLS`),
     ]),
     [{ proxy: 'ftp://user:secret@proxy.example' }, /^proxy: a proxy has the scheme http, .*(?!.*secret)/],

@@ -16,7 +16,8 @@ import {
   type ResolvedProxyOptions,
   resolveProxyOptions,
 } from './proxy.ts'
-import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
+import { isAbortSignal } from './runtime.ts'
+import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /** How to connect, and how the connection behaves. */
 export interface DialOptions<Subprotocol extends string = string> extends ExtensionOptions {
@@ -49,7 +50,7 @@ export interface DialOptions<Subprotocol extends string = string> extends Extens
   readonly redirects?: number | undefined
   /**
    * Sends the cookies of this jar, and keeps in it what the answers set. Of a cookie that `headers` has too, that one
-   * is sent.
+   * is sent. Not with a unix socket, which has no site of its own.
    */
   readonly jar?: CookieJar | undefined
   /**
@@ -57,7 +58,10 @@ export interface DialOptions<Subprotocol extends string = string> extends Extens
    * `dial`. What it throws is the `cause` of a `HandshakeError`.
    */
   readonly connect?: ConnectHook | undefined
-  /** Finds the addresses of a name, as `dns.lookup` does, which is the default. All that it gives are tried. */
+  /**
+   * Finds the addresses of a name, as `dns.lookup` does, which is the default. All that it gives are tried (RFC 8305); a
+   * `socks5:` proxy is asked for one of them, of IPv4 where there is one.
+   */
   readonly lookup?: LookupFunction | undefined
   /** The IP address of this machine to connect from. Default: the system chooses. */
   readonly localAddress?: string | undefined
@@ -119,6 +123,9 @@ const reserved: ReadonlySet<string> = new Set([
   'sec-websocket-extensions',
 ])
 
+/** A server must not see these: what a proxy gets stands in its own options. */
+const proxyHeaders: ReadonlySet<string> = new Set(['proxy-authorization', 'proxy-connection'])
+
 /** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
 export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   checkNames(options, names)
@@ -126,11 +133,13 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
   checkSubprotocols(subprotocols)
   const wrong = wrongHeader(headers, reserved)
   if (wrong !== undefined) throw invalid(`headers${wrong}`)
+  const forProxy = Object.keys(headers).find((name) => proxyHeaders.has(name.toLowerCase()))
+  if (forProxy !== undefined) throw invalid(`headers: ${forProxy} is for a proxy: see proxy.headers`)
   if (slow !== 'close' && slow !== 'skip')
     throw invalid(`slow must be 'close' or 'skip', not ${String(slow)}`)
   const wrongTls = wrongTlsOptions(tls)
   if (wrongTls !== undefined) throw invalid(`tls ${wrongTls}`)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal')
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalid('signal must be an AbortSignal')
   if (options.onError !== undefined && typeof options.onError !== 'function')
     throw invalid('onError must be a function')
   const { log } = options
@@ -144,7 +153,7 @@ export function resolveDialOptions(options: DialOptions): ResolvedDialOptions {
       handshakeTimeout === undefined ? options.limits : { ...options.limits, handshakeTimeout },
     ),
     slow,
-    tls,
+    tls: withoutUndefined(tls),
     proxy: resolveProxyOptions(options.proxy),
     redirects: options.redirects ?? 0,
     jar: options.jar,

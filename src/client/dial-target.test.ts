@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { UsageError } from '../session/errors.ts'
-import { authority, checkUrl, type DialTarget, dialTarget } from './dial-target.ts'
+import { authority, checkUrl, type DialTarget, dialTarget, requestTarget } from './dial-target.ts'
 
 function throwsUsage(act: () => unknown, code: string, message: RegExp): void {
   assert.throws(act, (error: unknown) => {
@@ -49,6 +49,10 @@ describe('checkUrl', () => {
     ]),
     ['localhost:8080', /the scheme must be ws or wss, not localhost$/],
     ['ws://example.com/#top', /has no fragment$/],
+    ['ws://example.com/#', /has no fragment$/],
+    ['ws+unix:/run/a%00b.sock', /has no NUL$/],
+    ['user:secret@exam ple/?token=secret', /^(?!.*secret)/],
+    ['ws://user:secret@exam ple/?token=secret', /is not a URL$(?<!secret.*)/],
     ['ws+unix:/run/a.sock#top', /has no fragment$/],
     ['ws+unix://example.com/', /ws\+unix:\/\/example.com names a host: write ws\+unix:\/path/],
     ['ws+unix:', /names no unix socket$/],
@@ -115,6 +119,18 @@ describe('dialTarget', () => {
       )
     })
   }
+})
+
+describe('requestTarget', () => {
+  for (const [given, wanted] of [
+    ['ws://h', '/'],
+    ['ws://h/p?', '/p?'],
+    ['wss://h:8443/p?q=?', '/p?q=?'],
+    ['ws://[::1]:81/a//b', '/a//b'],
+    ['ws+unix:/run/a.sock:/p?', '/p?'],
+    ['ws+unix:/run/a.sock?q', '/?q'],
+  ] as const)
+    it(given, () => assert.equal(requestTarget(dialTarget(checkUrl(given)).url), wanted))
 })
 
 describe('authority', () => {

@@ -1,4 +1,5 @@
 import { UsageError } from '../session/errors.ts'
+import { RuntimeUrl } from './runtime.ts'
 
 /** Where to connect to, as a URL says it. */
 export interface DialTarget {
@@ -23,14 +24,15 @@ const schemes = ['ws:', 'wss:', 'ws+unix:', 'wss+unix:']
  * @throws UsageError `ERR_WS_INVALID_ARGUMENT` for another scheme, or one that has credentials or a fragment
  */
 export function checkUrl(given: string | URL): URL {
-  if (!URL.canParse(String(given))) throw wrongUrl(`${JSON.stringify(String(given))} is not a URL`)
-  const url = new URL(given)
+  // Not quoted, here and below: it may hold a password or a token, which would get into logs.
+  if (!RuntimeUrl.canParse(String(given))) throw wrongUrl('what is given is not a URL')
+  const url = new RuntimeUrl(given)
   if (!schemes.includes(url.protocol))
     throw wrongUrl(`the scheme must be ws or wss, not ${url.protocol.slice(0, -1)}`)
-  // Not quoted: it would carry the password into logs.
   if (url.username !== '' || url.password !== '')
     throw wrongUrl('no user name or password in the URL: send an authorization header')
-  if (url.hash !== '') throw wrongUrl('a WebSocket URL has no fragment')
+  // Of an empty fragment, `hash` says nothing.
+  if (url.href.includes('#')) throw wrongUrl('a WebSocket URL has no fragment')
   if (url.protocol.endsWith('+unix:')) unixTarget(url)
   return url
 }
@@ -51,6 +53,11 @@ export function dialTarget(url: URL): DialTarget {
     socketPath: undefined,
     label: url.host,
   }
+}
+
+/** What a request asks for: path and query, also an empty query. */
+export function requestTarget({ href, origin }: URL): string {
+  return href.slice(origin.length)
 }
 
 /** An IPv6 address as sockets and certificates write it. */
@@ -79,9 +86,11 @@ function unixTarget(given: URL): DialTarget {
   } catch {
     throw wrongUrl('the path of the unix socket is not percent-encoded UTF-8')
   }
+  if (socketPath.includes('\0')) throw wrongUrl('the path of a unix socket has no NUL')
   const secure = given.protocol === 'wss+unix:'
   // A URL that is parsed anew: the rules for the path of a request are those of `ws:`.
-  const url = new URL(`${secure ? 'wss' : 'ws'}://localhost${path}${given.search}`)
+  const query = given.href.includes('?') ? given.href.slice(given.href.indexOf('?')) : ''
+  const url = new RuntimeUrl(`${secure ? 'wss' : 'ws'}://localhost${path}${query}`)
   return { url, secure, host: 'localhost', port: secure ? 443 : 80, socketPath, label: socketPath }
 }
 

@@ -5,6 +5,7 @@ import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
 import type { ClientAcceptance } from '../protocol/client-handshake.ts'
 import type { CloseInfo } from '../session/close-info.ts'
+import { UsageError } from '../session/errors.ts'
 import { keepResponse } from '../session/handshake-request.ts'
 import { type DialOptions, type ResolvedDialOptions, resolveDialOptions } from './dial-options.ts'
 import { checkUrl } from './dial-target.ts'
@@ -36,6 +37,8 @@ export class Dialer<Subprotocol extends string = string> {
     url: string | URL,
     options: DialOptions<Offered> = {},
   ): Promise<Conn<Offered>> {
+    // Refused like any other options that are none.
+    if (options === null) return dial<string>(url, options) as Promise<Conn<Offered>>
     const given = Object.entries(options).filter(([, value]) => value !== undefined)
     return dial<string>(url, { ...this.#options, ...Object.fromEntries(given) }) as Promise<Conn<Offered>>
   }
@@ -67,6 +70,9 @@ export async function dial<Subprotocol extends string = string>(
 ): Promise<Conn<Subprotocol>> {
   const resolved = resolveDialOptions(options)
   const target = checkUrl(url)
+  // A jar would take all unix sockets, and whoever listens on this machine's ports, for one site.
+  if (resolved.jar !== undefined && target.protocol.endsWith('+unix:'))
+    throw new UsageError('ERR_WS_INVALID_OPTION', 'jar: cookies belong to a site, and a unix socket is none')
   try {
     const { response, socket, head, acceptance } = await handshake(target, resolved)
     // The handshake has seen to it that the chosen subprotocol was offered.
@@ -91,6 +97,8 @@ function open(
   { limits, slow, onError, observer }: ResolvedDialOptions,
 ): Conn {
   if (socket instanceof Socket) socket.setNoDelay(true)
+  // Before there is a link, whose owner needs the connection: a stream of the caller's may throw at this.
+  const { remoteAddress } = socket as Partial<Socket>
   const link = new Link({
     socket,
     role: 'client',
@@ -110,7 +118,6 @@ function open(
       onClosed: () => observer.closed(conn, link.closeInfo as CloseInfo),
     },
   })
-  const { remoteAddress } = socket as Partial<Socket>
   const conn = new Conn(link, {
     response: keepResponse(response),
     subprotocol,

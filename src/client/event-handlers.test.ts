@@ -24,6 +24,14 @@ function setUp() {
 }
 
 describe('an event handler', () => {
+  it('may be a function of any kind', () => {
+    const { target, dispatch } = setUp()
+    let calls = 0
+    target.onping = Object.setPrototypeOf(() => void calls++, null)
+    dispatch()
+    assert.equal(calls, 1)
+  })
+
   it('is null, or what it was set to, if that is an object', () => {
     const { target } = setUp()
     assert.equal(target.onping, null)

@@ -43,7 +43,7 @@ const { addEventListener: add, removeEventListener: remove } = EventTarget.proto
 function call(value: object, target: EventTarget, event: Event): void {
   // An object that is no function is kept, and does nothing: `handleEvent` is for listeners.
   if (typeof value !== 'function') return
-  if (value.call(target, event) === false) event.preventDefault()
+  if (Reflect.apply(value, target, [event]) === false) event.preventDefault()
 }
 
 /** Adds the attributes of event handlers to a class: `onopen` for `open`, and so on. */

@@ -1,8 +1,9 @@
 import { TimeoutError } from '../session/errors.ts'
+import { RuntimeAbortController } from './runtime.ts'
 
 /** The time that a dial may take and the caller's signal, as one signal for all its steps, redirects included. */
 export class HandshakeDeadline {
-  readonly #controller = new AbortController()
+  readonly #controller = new RuntimeAbortController()
   readonly #outer: AbortSignal | undefined
   readonly #timer: NodeJS.Timeout | undefined
   readonly #onAbort = (): void => this.#controller.abort(this.#outer?.reason)

@@ -224,6 +224,16 @@ describe('httpTunnel, over a stream that is gone', () => {
 })
 
 describe('httpTunnel, given up', () => {
+  it('before it has begun: the stream is not left behind', async () => {
+    const stream = new Duplex()
+    const deadline = new HandshakeDeadline(0, undefined)
+    const proxy = parseProxy('proxy.example')
+    assert.ok(typeof proxy !== 'string')
+    const given = Object.create(deadline, { signal: { value: AbortSignal.abort(boom) } }) as HandshakeDeadline
+    await assert.rejects(httpTunnel(stream, 'a.example:443', proxy, {}, given), boom)
+    assert.equal(stream.destroyed, true)
+  })
+
   it('while it waits, and while a refusal comes', async () => {
     for (const answer of ['', 'HTTP/1.1 200', 'HTTP/1.1 403 X\r\nContent-Length: 9\r\n\r\nno']) {
       const controller = new AbortController()

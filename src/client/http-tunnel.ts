@@ -14,7 +14,22 @@ import { closedEarly } from './stream-event.ts'
  * @param destination - `host:port` of the server
  * @throws HandshakeError `ERR_WS_PROXY`, with the proxy's answer where there is one
  */
-export function httpTunnel(
+export async function httpTunnel(
+  stream: Duplex,
+  destination: string,
+  proxy: ProxyAddress,
+  headers: Readonly<Record<string, string>>,
+  deadline: HandshakeDeadline,
+): Promise<void> {
+  try {
+    await ask(stream, destination, proxy, headers, deadline)
+  } catch (error) {
+    stream.destroy()
+    throw error
+  }
+}
+
+function ask(
   stream: Duplex,
   destination: string,
   proxy: ProxyAddress,
@@ -40,7 +55,6 @@ export function httpTunnel(
     const fail = (error: unknown): void =>
       settle(() => {
         request.destroy()
-        stream.destroy()
         reject(error as Error)
       })
     const onAbort = (): void => {

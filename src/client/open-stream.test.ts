@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type LookupFunction, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { createServer as createTlsServer, TLSSocket } from 'node:tls'
@@ -166,7 +166,7 @@ describe('openStream, directly', () => {
 
 for (const [scheme, withProxy] of Object.entries(proxies)) {
   describe(`openStream, through a proxy: ${scheme}`, () => {
-    const proxyTls = { tls: ca }
+    const proxyTls = scheme === 'https' ? { tls: ca } : {}
 
     it('ws and wss, by a name that only the proxy knows', async () => {
       await withProxy(async ({ url, asked }) => {
@@ -324,6 +324,23 @@ describe('openStream, proxies', () => {
     const error = await refused(open(target, { proxy: proxy.url('socks5'), lookup }))
     assert.deepEqual([error.code, error.cause], ['ERR_WS_CONNECT', boom])
     assert.equal(proxy.requests.length, 1)
+  })
+
+  it('socks5: of several addresses an IPv4 address is asked for, or else the first', async () => {
+    await using proxy = await SocksProxy.start({ status: 4 })
+    const giving =
+      (...found: string[]): LookupFunction =>
+      (_host, _options, done) =>
+        done(
+          null,
+          found.map((address) => ({ address, family: 0 })),
+        )
+    for (const lookup of [giving('2001:db8::1', '10.0.0.9', '10.0.0.8'), giving('::1', '::2')])
+      await refused(open('ws://a.example:81', { proxy: proxy.url('socks5'), lookup }))
+    assert.deepEqual(
+      proxy.requests.map(({ host }) => host),
+      ['10.0.0.9', `${'0'.repeat(31)}1`],
+    )
   })
 
   it('socks: an IPv6 address', async () => {

@@ -1,3 +1,4 @@
+import { isIPv4, type LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { WebSocketError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
@@ -7,7 +8,7 @@ import { authority, type DialTarget } from './dial-target.ts'
 import type { HandshakeDeadline } from './handshake-deadline.ts'
 import { httpTunnel } from './http-tunnel.ts'
 import { chooseProxy, type ProxyAddress, type ResolvedProxyOptions } from './proxy.ts'
-import { resolveName } from './resolve-name.ts'
+import { resolveAddresses } from './resolve-addresses.ts'
 import { loadSocks, socksTunnel } from './socks-tunnel.ts'
 import { type DialTlsOptions, startTls, withContext } from './start-tls.ts'
 
@@ -55,7 +56,7 @@ async function openTunnel(
   const { signal } = deadline
   // What is missing here, a package or an address, is found before the proxy is asked for anything.
   const socks = proxy.scheme.startsWith('socks') ? await abortable(() => loadSocks(), signal) : undefined
-  const address = proxy.scheme === 'socks5' ? await resolveName(host, options.lookup, signal) : host
+  const address = proxy.scheme === 'socks5' ? await resolveOne(host, options.lookup, signal) : host
   const secure = proxy.scheme === 'https'
   const hop = { host: proxy.host, port: proxy.port, socketPath: undefined, secure, proxy: true }
   const inWords = (cause: unknown): Error => proxyFailure(cause, proxy.label)
@@ -70,7 +71,20 @@ async function openTunnel(
   return stream
 }
 
-/** What fails below is told in our words, unless it is already; an abort is the reason of the signal. */
+/** The address that a SOCKS proxy is asked for: an IPv4 address where there is one, as proxies without IPv6 are many. */
+async function resolveOne(
+  host: string,
+  lookup: LookupFunction | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  const addresses = await resolveAddresses(host, lookup, 0, signal)
+  return addresses.find(isIPv4) ?? (addresses[0] as string)
+}
+
+/**
+ * What fails below is told in our words, unless it is already: a refusal that was heard stands, though the time was up
+ * before all of it had come. Else an abort is the reason of the signal.
+ */
 async function telling<T>(
   inWords: (cause: unknown) => Error,
   signal: AbortSignal,
@@ -79,7 +93,8 @@ async function telling<T>(
   try {
     return await work()
   } catch (error) {
+    if (error instanceof WebSocketError) throw error
     signal.throwIfAborted()
-    throw error instanceof WebSocketError ? error : inWords(error)
+    throw inWords(error)
   }
 }

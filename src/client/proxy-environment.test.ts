@@ -43,7 +43,8 @@ describe('proxyFromEnvironment', () => {
     ['CGI: all_proxy', ws, { HTTP_PROXY: 'x', ALL_PROXY: 'x', REQUEST_METHOD: '' }, 'ALL_PROXY'],
     ['no_proxy', ws, { http_proxy: 'x', no_proxy: 'example.com' }, undefined],
     ['NO_PROXY', ws, { http_proxy: 'x', NO_PROXY: 'example.com' }, undefined],
-    ['no_proxy comes first', ws, { http_proxy: 'x', no_proxy: '', NO_PROXY: '*' }, 'http_proxy'],
+    ['no_proxy comes first', ws, { http_proxy: 'x', no_proxy: 'a.example', NO_PROXY: '*' }, 'http_proxy'],
+    ['an empty no_proxy hides no NO_PROXY', ws, { http_proxy: 'x', no_proxy: '', NO_PROXY: '*' }, undefined],
     ...[
       'localhost',
       'LOCALHOST',
@@ -133,7 +134,9 @@ describe('isExcepted', () => {
     ['[fe80::1]', ['fe80::1'], ['fe80::2']],
     ['fe80::/10', ['fe80::1', 'febf::1'], ['fec0::1', '10.0.0.1']],
     ['[fe80::]/10', ['fe80::1'], ['fec0::1']],
-    ['::/0', ['2001:db8::1'], []],
+    ['::/0', ['2001:db8::1'], ['10.1.2.3', '::ffff:10.1.2.3']],
+    ['::/90', ['::1'], ['10.1.2.3']],
+    ['::ffff:10.0.0.0/104', ['10.1.2.3', '::ffff:10.1.2.3'], ['11.0.0.1', '2001:db8::1']],
     // What is none of these.
     ['10.0.0.0/33', [], ['10.0.0.0']],
     ['10.0.0.0/', [], ['10.0.0.0']],

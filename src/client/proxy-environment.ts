@@ -40,7 +40,7 @@ export function proxyFromEnvironment(
   const variable = names.find((name) => environment[name] !== undefined)
   const url = variable === undefined ? '' : (environment[variable] ?? '').trim()
   if (variable === undefined || url === '') return undefined
-  const except = environment['no_proxy'] ?? environment['NO_PROXY'] ?? ''
+  const except = environment['no_proxy'] || environment['NO_PROXY'] || ''
   return isExcepted(question, except) ? undefined : { url, variable }
 }
 
@@ -72,10 +72,10 @@ export function isExcepted({ host, port }: ProxyQuestion, noProxy: string): bool
   return noProxy.split(/[\s,]+/).some((entry) => {
     if (entry === '') return false
     if (entry === '*') return true
-    if (entry.includes('/')) return isIn(rangeOf(entry), host)
+    if (entry.includes('/')) return covers(entry, host)
     const { of, only } = splitPort(entry)
     if (only !== undefined && only !== port) return false
-    if (isIP(of) !== 0) return isIn(rangeOf(of), host)
+    if (isIP(of) !== 0) return covers(of, host)
     // An address is no subdomain: 10.1 is not the end of 192.168.10.1.
     if (isIP(host) !== 0) return false
     const suffix = domainToASCII(withoutDot(of.replace(/^\*?\./, ''))).toLowerCase()
@@ -92,16 +92,23 @@ function splitPort(entry: string): { readonly of: string; readonly only: number 
   return { of: withoutBrackets(entry.slice(0, colon)), only: Number(digits) }
 }
 
-/** An address or a range of them; empty when it is neither. */
-function rangeOf(entry: string): BlockList {
+/** The IPv6 addresses that stand for those of IPv4. */
+const mapped = new BlockList()
+mapped.addSubnet('::ffff:0:0', 96, 'ipv6')
+
+/** Whether an entry is the address of a host, or a range that has it; false when it is neither address nor range. */
+function covers(entry: string, host: string): boolean {
   const range = new BlockList()
   const [given = '', bits] = entry.split('/')
   const address = withoutBrackets(given)
   const family = isIP(address)
   const most = family === 4 ? 32 : 128
   const length = bits === undefined ? most : /^\d{1,3}$/.test(bits) ? Number(bits) : most + 1
-  if (family !== 0 && length <= most) range.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6')
-  return range
+  if (family === 0 || length > most) return false
+  // All of IPv6 is not all of IPv4 besides, though a list of IPv6 addresses is asked for IPv4 as mapped ones.
+  if (family === 6 && isIn(mapped, host) && !isIn(mapped, address)) return false
+  range.addSubnet(address, length, family === 4 ? 'ipv4' : 'ipv6')
+  return isIn(range, host)
 }
 
 function isIn(range: BlockList, host: string): boolean {

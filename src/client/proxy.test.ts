@@ -23,6 +23,8 @@ describe('parseProxy', () => {
     ['socks5://proxy.example:80', 'socks5', 'proxy.example:80', 'proxy.example', 80],
     ['proxy.example:3128', 'http', 'proxy.example:3128', 'proxy.example', 3128],
     ['proxy', 'http', 'proxy:80', 'proxy', 80],
+    ['proxy:3128/', 'http', 'proxy:3128', 'proxy', 3128],
+    ['socks5://us%3Aer:x@proxy', 'socks5', 'proxy:1080', 'proxy', 1080, 'us:er:x'],
     ['user:secret@proxy:3128', 'http', 'proxy:3128', 'proxy', 3128, 'user:secret'],
     [' http://proxy:3128/path?x#y\n', 'http', 'proxy:3128', 'proxy', 3128],
     ['HTTP://PROXY.example:3128', 'http', 'proxy.example:3128', 'proxy.example', 3128],
@@ -50,6 +52,12 @@ describe('parseProxy', () => {
     ['http://user:secret@', /^it is not a URL$/],
     ['http://user:secret@proxy:99999', /^it is not a URL$/],
     ['http://a b', /^it is not a URL$/],
+    ['http:/secret', /^behind its scheme comes :\/\/$/],
+    ['http:\\\\secret', /^behind its scheme comes :\/\/$/],
+    ['socks5:/secret:1080', /^behind its scheme comes :\/\/$/],
+    ['http://us%3Aer:secret@proxy', /^a user has no colon/],
+    ['http://us%0Aer:secret@proxy', /control character/],
+    ['https://user:secret%00@proxy', /control character/],
     ['ftp://user:secret@proxy', /^a proxy has the scheme http, https, socks5 or socks5h$/],
     ['socks4://user:secret@proxy', /^a proxy has the scheme/],
     ['socks://user:secret@proxy', /^a proxy has the scheme/],
@@ -104,6 +112,8 @@ describe('resolveProxyOptions', () => {
     [{ headers: { 'X-A': 'a\r\nb: c' } }, /^proxy\.headers: the value of X-A is not a line of text/],
     [{ tls: null }, /^proxy\.tls must be an object/],
     [{ tls: { host: 'x' } }, /^proxy\.tls has host, which is not for TLS/],
+    [{ url: 'socks5://proxy', headers: { a: 'b' } }, /^proxy\.headers is not for a SOCKS proxy$/],
+    [{ url: 'socks5h://proxy', tls: { ca: 'x' } }, /^proxy\.tls is not for a SOCKS proxy$/],
   ]
   for (const [given, message] of wrong) {
     it(String(message), () =>

@@ -5,7 +5,8 @@ import { abortable } from './abortable.ts'
 import { authority, type DialTarget, withoutBrackets } from './dial-target.ts'
 import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'
-import { type DialTlsOptions, wrongTlsOptions } from './start-tls.ts'
+import { RuntimeUrl } from './runtime.ts'
+import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /**
  * Chooses the proxy for a server, at every dial and every redirect; `false` or `undefined` means none. What it throws
@@ -36,9 +37,9 @@ export type ProxyChoice = (
 export interface ProxyOptions {
   /** As the option `proxy` itself. Default: from the environment. */
   readonly url?: string | URL | false | ProxyChoice | undefined
-  /** Further headers of the CONNECT request to an HTTP proxy; a `proxy-authorization` comes before the URL's user and password. */
+  /** Further headers of the CONNECT request, for HTTP proxies alone; a `proxy-authorization` comes before the URL's user and password. */
   readonly headers?: Readonly<Record<string, string>> | undefined
-  /** TLS with an `https:` proxy. What `tls` says is for the server alone, and not used here. */
+  /** TLS with an `https:` proxy; none with SOCKS. What `tls` says is for the server alone, and not used here. */
   readonly tls?: DialTlsOptions | undefined
 }
 
@@ -82,7 +83,12 @@ export function resolveProxyOptions(given: unknown): ResolvedProxyOptions {
   if (wrong !== undefined) throw invalid(`proxy.headers${wrong}`)
   const wrongTls = wrongTlsOptions(tls)
   if (wrongTls !== undefined) throw invalid(`proxy.tls ${wrongTls}`)
-  return { choice: resolveChoice(url, 'proxy.url'), headers, tls }
+  const choice = resolveChoice(url, 'proxy.url')
+  if (typeof choice === 'object' && choice.scheme.startsWith('socks')) {
+    const unused = Object.entries({ headers, tls }).find(([, value]) => Object.keys(value).length > 0)
+    if (unused !== undefined) throw invalid(`proxy.${unused[0]} is not for a SOCKS proxy`)
+  }
+  return { choice, headers, tls: withoutUndefined(tls) }
 }
 
 function resolveChoice(given: unknown, name: string): ResolvedProxyOptions['choice'] {
@@ -137,15 +143,18 @@ function environmentProxy(target: DialTarget, environment: Environment): ProxyAd
   const proxy = parseProxy(named.url)
   if (typeof proxy !== 'string') return proxy
   // Going there directly instead would be what somebody has set the variable to prevent.
-  throw new HandshakeError('ERR_WS_PROXY', `the environment variable ${named.variable}: ${proxy}`)
+  const message = `the environment variable ${named.variable}: ${proxy}`
+  throw new HandshakeError('ERR_WS_PROXY', message, { cause: invalid(message) })
 }
 
 /** Takes a proxy's URL apart; `host:port` alone means `http`. What is wrong with it is told without quoting it. */
 export function parseProxy(given: string | URL): ProxyAddress | string {
   const text = String(given).trim()
+  // Else its scheme would be taken for the host.
+  if (/^[^/\\@]*:[/\\]/.test(text) && !text.includes('://')) return 'behind its scheme comes ://'
   const full = text.includes('://') ? text : `http://${text}`
-  if (!URL.canParse(full)) return 'it is not a URL'
-  const url = new URL(full)
+  if (!RuntimeUrl.canParse(full)) return 'it is not a URL'
+  const url = new RuntimeUrl(full)
   const scheme = url.protocol.slice(0, -1)
   if (!isScheme(scheme)) return 'a proxy has the scheme http, https, socks5 or socks5h'
   try {
@@ -157,6 +166,8 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
     const login = user === '' && password === '' ? undefined : { user, password }
     if (login !== undefined && scheme.startsWith('socks') && !fitsSocks(login))
       return 'user and password for SOCKS have at most 255 bytes each (RFC 1929)'
+    if (login !== undefined && scheme.startsWith('http') && !fitsBasic(login))
+      return 'a user has no colon, and neither user nor password a control character (RFC 7617)'
     return { scheme, host, port, login, label: authority(host, port) }
   } catch {
     return 'host, user or password are not percent-encoded UTF-8'
@@ -176,6 +187,10 @@ function isScheme(scheme: string): scheme is ProxyAddress['scheme'] {
 
 function fitsSocks({ user, password }: { readonly user: string; readonly password: string }): boolean {
   return Buffer.byteLength(user) <= 255 && Buffer.byteLength(password) <= 255
+}
+
+function fitsBasic({ user, password }: { readonly user: string; readonly password: string }): boolean {
+  return !user.includes(':') && !/\p{Cc}/u.test(user + password)
 }
 
 function invalid(message: string): UsageError {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { type DialTarget, dialTarget } from './dial-target.ts'
 import type { DialTlsOptions } from './start-tls.ts'
 
@@ -15,26 +16,21 @@ export const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307
 /** The headers that say nothing of who is calling, nor anything that is meant for one server alone. */
 const safeHeaders: ReadonlySet<string> = new Set(['accept-language', 'origin', 'user-agent'])
 
-/** What bounds TLS, and can neither prove who is calling nor loosen the check of a certificate. */
-const safeTls: ReadonlySet<string> = new Set([
-  'ca',
-  'crl',
-  'ciphers',
-  'ecdhCurve',
-  'minDHSize',
-  'minVersion',
-  'maxVersion',
-  'sigalgs',
-] satisfies (keyof DialTlsOptions)[])
+/**
+ * Whom TLS trusts. Nothing that proves who is calling, and nothing that was perhaps loosened for one server: ciphers,
+ * curves and versions, too, may be weaker than the defaults.
+ */
+const safeTls: ReadonlySet<string> = new Set(['ca', 'crl'] satisfies (keyof DialTlsOptions)[])
 
 /**
  * The request that a redirect asks for, or why there is none. Only `ws:` to `ws:` or `wss:`, and `wss:` to `wss:`;
  * `http:` and `https:` stand for them. To another origin (scheme, host or port) goes only what is safe anywhere, and
  * what was left out on the way does not come back.
  *
- * @param location - the `Location` header
+ * @param given - the `Location` header
  */
-export function nextHop({ target, headers, tls }: Hop, location: string): Hop | string {
+export function nextHop({ target, headers, tls }: Hop, given: string): Hop | string {
+  const location = fromUtf8(given)
   if (!URL.canParse(location, target.url.href)) return 'its Location is not a URL'
   const url = new URL(location, target.url)
   const relative = !URL.canParse(location)
@@ -52,6 +48,12 @@ export function nextHop({ target, headers, tls }: Hop, location: string): Hop | 
   const next = dialTarget(url)
   if (url.origin === target.url.origin) return { target: next, headers, tls }
   return { target: next, headers: pick(headers, safeHeaders), tls: pick(tls, safeTls) }
+}
+
+/** Node takes each byte of a header for a character; beyond ASCII, servers send UTF-8. */
+function fromUtf8(header: string): string {
+  const bytes = Buffer.from(header, 'latin1')
+  return bytes.toString('latin1') === header && isUtf8(bytes) ? bytes.toString('utf8') : header
 }
 
 function pick<T extends object>(all: T, names: ReadonlySet<string>): T {

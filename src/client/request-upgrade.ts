@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { buildRequestHeaders, type ClientOffer, verifyResponse } from '../protocol/client-handshake.ts'
 import { HandshakeError } from '../session/errors.ts'
 import { connectError } from './connect-error.ts'
+import { requestTarget } from './dial-target.ts'
 import type { HandshakeDeadline } from './handshake-deadline.ts'
 import { redirectStatuses } from './redirect.ts'
 import { readBody } from './refusal-body.ts'
@@ -55,7 +56,7 @@ export function requestUpgrade(
     signal.throwIfAborted()
     if (stream.destroyed) throw connectError(stream.errored ?? closedEarly(), label)
     const request = httpRequest({
-      path: url.pathname + url.search,
+      path: requestTarget(url),
       headers: { host: url.host, ...headers, ...buildRequestHeaders(offer) },
       createConnection: () => stream,
     })

@@ -107,12 +107,30 @@ describe('judgeFailure', () => {
     const code = (name: string): Error => Object.assign(new Error(name), { code: name })
     for (const name of ['ECONNREFUSED', 'ENOTFOUND', 'ECONNRESET', 'EAI_AGAIN', 'EPROTO'])
       assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', code(name))), 'retry', name)
+    for (const name of ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR'])
+      assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', code(name))), 'retry', name)
     for (const name of ['CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'ERR_TLS_CERT_ALTNAME_INVALID'])
       assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', code(name))), 'stop', name)
     for (const name of ['ERR_WS_HEADER_SYNTAX', 'ERR_WS_HEADER_LIMIT'])
       assert.equal(judgeFailure(refused(undefined, name)), 'stop', name)
     for (const name of ['ERR_WS_ACCEPT', 'ERR_WS_SUBPROTOCOL', 'ERR_WS_EXTENSION', 'ERR_WS_UPGRADE_HEADER'])
       assert.equal(judgeFailure(refused(101, name)), 'stop', name)
+  })
+
+  it('stops at what the application has to mend, and not at what a network or a proxy says', () => {
+    const verdict = (cause: unknown): string => judgeFailure(refused(undefined, 'ERR_WS_PROXY', cause))
+    assert.equal(verdict(undefined), 'retry')
+    const error = (details: object): Error => Object.assign(new Error('x'), details)
+    // No such socket yet; an address of another kind; and a file that is not there.
+    assert.equal(verdict(error({ code: 'ENOENT', syscall: 'connect' })), 'retry')
+    assert.equal(verdict(error({ code: 'EINVAL', syscall: 'connect' })), 'retry')
+    assert.equal(verdict(error({ code: 'EAI_FAIL', syscall: 'getaddrinfo' })), 'retry')
+    assert.equal(verdict(error({ code: 'ENOENT', syscall: 'open' })), 'stop')
+    for (const code of ['ERR_OSSL_PEM_NO_START_LINE', 'ERR_SSL_NO_CIPHER_MATCH', 'ERR_MODULE_NOT_FOUND'])
+      assert.equal(verdict(error({ code })), 'stop', code)
+    for (const cause of [new TypeError('bug'), new UsageError('ERR_WS_INVALID_OPTION', 'wrong'), 'no', null])
+      assert.equal(verdict(cause), 'stop', String(cause))
+    assert.equal(verdict(new TypeError('fetch failed', { cause: error({ code: 'ECONNREFUSED' }) })), 'retry')
   })
 
   it('judges other errors of ours', () => {

@@ -85,7 +85,9 @@ const brokenAnswers: ReadonlySet<string> = new Set(['ERR_WS_HEADER_SYNTAX', 'ERR
 export function judgeFailure(error: unknown): RetryVerdict {
   if (error instanceof HandshakeError) {
     if (error.status !== undefined) return rule(statusRules, error.status)
-    return brokenAnswers.has(error.code) || isCertificateError(error) ? 'stop' : 'retry'
+    if (brokenAnswers.has(error.code) || isHopeless(error)) return 'stop'
+    // Without a cause it is the word of a proxy, or of who was reached.
+    return error.cause === undefined || isNetworkError(error) ? 'retry' : 'stop'
   }
   if (error instanceof TimeoutError) return 'retry'
   if (error instanceof CloseError) return judgeClose(error.info)
@@ -93,8 +95,11 @@ export function judgeFailure(error: unknown): RetryVerdict {
   return isNetworkError(error) ? 'retry' : 'stop'
 }
 
-/** The codes that Node's TLS gives for certificates (its manual, "X509 certificate error codes"). */
-const certificateCodes: ReadonlySet<string> = new Set([
+/**
+ * The codes that Node's TLS gives for certificates (its manual, "X509 certificate error codes"), and for what cannot be
+ * agreed on.
+ */
+const hopelessCodes: ReadonlySet<string> = new Set([
   'UNABLE_TO_GET_ISSUER_CERT',
   'UNABLE_TO_GET_CRL',
   'UNABLE_TO_DECRYPT_CERT_SIGNATURE',
@@ -123,6 +128,9 @@ const certificateCodes: ReadonlySet<string> = new Set([
   'CERT_REJECTED',
   'HOSTNAME_MISMATCH',
   'ERR_TLS_CERT_ALTNAME_INVALID',
+  'ERR_TLS_NO_APPLICATION_PROTOCOL',
+  // That of the options, and not of a server.
+  'ERR_SSL_NO_CIPHER_MATCH',
 ])
 
 /** The codes of a network that fails, as Node and its `fetch` give them. */
@@ -139,29 +147,44 @@ const networkCodes: ReadonlySet<string> = new Set([
   'ENETUNREACH',
   'ENETDOWN',
   'EADDRNOTAVAIL',
+  'EPROTO',
+  'ERR_STREAM_PREMATURE_CLOSE',
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
   'UND_ERR_SOCKET',
 ])
 
-function isCertificateError(error: unknown): boolean {
-  return causes(error).some(({ code }) => typeof code === 'string' && certificateCodes.has(code))
+/** The system calls behind errors of sockets and look-ups; those of files have other names. */
+const networkCalls: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo'])
+
+function isHopeless(error: unknown): boolean {
+  return causes(error).some(({ code }) => typeof code === 'string' && hopelessCodes.has(code))
 }
 
 /** Functions of the application fetch tokens, for one: that their network fails is no reason to give up. */
 function isNetworkError(error: unknown): boolean {
   return causes(error).some(
-    ({ code, name }) => name === 'TimeoutError' || (typeof code === 'string' && networkCodes.has(code)),
+    ({ code, name, syscall }) =>
+      name === 'TimeoutError' ||
+      networkCalls.has(syscall) ||
+      // What OpenSSL says of the other side: it may be in the midst of a restart.
+      (typeof code === 'string' && (networkCodes.has(code) || code.startsWith('ERR_SSL_'))),
   )
 }
 
 /** More causes than this are a circle. */
 const MOST_CAUSES = 8
 
+interface Cause {
+  readonly code?: unknown
+  readonly name?: unknown
+  readonly syscall?: unknown
+}
+
 /** An error and what led to it. */
-function causes(error: unknown): { readonly code?: unknown; readonly name?: unknown }[] {
-  const found: { readonly code?: unknown; readonly name?: unknown }[] = []
+function causes(error: unknown): Cause[] {
+  const found: Cause[] = []
   for (let cause = error; cause instanceof Error && found.length < MOST_CAUSES; cause = cause.cause)
     found.push(cause)
   return found

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { type EventEmitter, once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { inspect } from 'node:util'
@@ -167,6 +167,46 @@ describe('socksTunnel', () => {
       await hostile(bytes, (socket) => socket.end())
     })
   }
+
+  it('keeps neither password nor stream, though the package keeps its client until the time is over', async () => {
+    const { SocksClient } = await loadSocks()
+    const clients: unknown[] = []
+    class Kept extends SocksClient {
+      constructor(options: ConstructorParameters<typeof SocksClient>[0]) {
+        super(options)
+        clients.push(this)
+      }
+    }
+    await using server = await echo()
+    await using proxy = await SocksProxy.start({ login: 'user:secret' })
+    const address = parseProxy('socks5h://user:secret@proxy.example')
+    assert.ok(typeof address !== 'string')
+    for (const status of [0, 1]) {
+      const stream = connect(status === 0 ? proxy.port : server.port, '127.0.0.1').on('error', () => {})
+      await once(stream, 'connect')
+      const destination = { host: 'a.example', port: server.port }
+      const asked = socksTunnel({ SocksClient: Kept }, stream, destination, address, 0, never)
+      await asked.then(
+        () => assert.equal(status, 0),
+        () => assert.equal(status, 1),
+      )
+      await new Promise((resolve) => setImmediate(resolve))
+      stream.destroy()
+    }
+    assert.equal(clients.length, 2)
+    // What they close over is not seen otherwise.
+    for (const client of clients) assert.deepEqual((client as EventEmitter).eventNames(), [])
+    const kept = inspect(clients, { depth: 9, showHidden: true })
+    assert.doesNotMatch(kept, /secret|Socket \{/)
+  })
+
+  it('wants another user or password: with a cause, as it would say so again', async () => {
+    await using proxy = await SocksProxy.start({ login: 'user:other' })
+    const error = await refusal(ask(proxy.port, { host: 'a.example', port: 1 }, 'user:secret@'))
+    assert.match(String(error.cause), /^Error: Socks5 Authentication failed$/i)
+    await using closed = await SocksProxy.start({ status: 5 })
+    assert.equal((await refusal(ask(closed.port, { host: 'a.example', port: 1 }))).cause, undefined)
+  })
 
   it('is given up with the signal', async () => {
     const server = createServer((socket) => void socket.on('error', () => {})).listen(0, '127.0.0.1')

@@ -3,12 +3,12 @@ import { HandshakeError, WebSocketError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
 import { proxyError } from './connect-error.ts'
 import type { ProxyAddress } from './proxy.ts'
-import { letFlow } from './stream-event.ts'
+import { assertOpen, letFlow } from './stream-event.ts'
 
 /** What is used of the package `socks`. */
 export type Socks = Pick<typeof import('socks'), 'SocksClient'>
 
-/** An hour: the package keeps its timer, and with it the connection, that long, and has no word for "never". */
+/** An hour: the package has no word for "never". */
 const LONGEST = 3_600_000
 
 /**
@@ -28,26 +28,47 @@ export async function socksTunnel(
   signal: AbortSignal,
 ): Promise<void> {
   try {
+    assertOpen(stream)
     const { user: userId = '', password = '' } = proxy.login ?? {}
-    await abortable(
-      () =>
-        SocksClient.createConnection({
-          command: 'connect',
-          destination: { host, port },
-          proxy: { type: 5, host: proxy.host, port: proxy.port, userId, password },
-          existing_socket: stream,
-          timeout: timeout === 0 ? LONGEST : timeout,
-        }),
-      signal,
-    )
+    const client = new SocksClient({
+      command: 'connect',
+      destination: { host, port },
+      proxy: { type: 5, host: proxy.host, port: proxy.port, userId, password },
+      timeout: timeout === 0 ? LONGEST : timeout,
+    })
+    await abortable(() => negotiate(client, stream), signal)
     await assertSilent(stream, proxy)
   } catch (error) {
     stream.destroy()
     signal.throwIfAborted()
     if (error instanceof WebSocketError) throw error
     // The package's errors carry user and password: nothing but their message is told.
-    throw proxyError(proxy.label, `makes no connection: ${(error as Error).message}`)
+    const { message } = error as Error
+    // What has a cause that is no network's is not tried again: another user or password is wanted.
+    const cause = /authentication/i.test(message) ? new Error(message) : undefined
+    throw proxyError(proxy.label, `makes no connection: ${message}`, { cause })
   }
+}
+
+function negotiate(client: InstanceType<Socks['SocksClient']>, stream: Duplex): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // The package keeps its timer, and with it the client, until the time is over, though nothing is left to be done:
+    // password and stream need not stay as long. In the next turn, as it goes on in this one.
+    const letGo = (): unknown =>
+      setImmediate(() => {
+        client.removeAllListeners()
+        Object.assign(client, { options: undefined, socket: undefined })
+      })
+    client.once('established', () => {
+      letGo()
+      resolve()
+    })
+    client.on('error', (error) => {
+      letGo()
+      reject(error)
+    })
+    client.connect(stream)
+  })
 }
 
 /**

@@ -74,8 +74,21 @@ describe('wrongTlsOptions', () => {
     assert.equal(wrongTlsOptions({ ca: 'x', servername: 'y', cert: 'z' }), undefined)
     for (const tls of [null, undefined, 'x', true])
       assert.equal(wrongTlsOptions(tls), 'must be an object, as for tls.connect')
-    for (const name of ['host', 'port', 'path', 'socket', 'lookup', 'localAddress', 'family'])
+    for (const name of [
+      'host',
+      'port',
+      'path',
+      'socket',
+      'lookup',
+      'localAddress',
+      'family',
+      'onread',
+      'timeout',
+    ])
       assert.match(String(wrongTlsOptions({ [name]: 'x' })), new RegExp(`^has ${name}, which is not for TLS`))
+    assert.equal(wrongTlsOptions({ host: undefined, pskCallback: undefined }), undefined)
+    for (const name of ['checkServerIdentity', 'pskCallback'])
+      assert.equal(wrongTlsOptions({ [name]: 'x' }), `has a ${name} that is no function`)
   })
 })
 
@@ -91,13 +104,14 @@ describe('withContext', () => {
 describe('startTls', () => {
   it('names the host it asks for, unless that is an address, and speaks HTTP/1.1', async () => {
     await using server = await tlsServer({ ALPNProtocols: ['h2', 'http/1.1'] })
-    for (const host of ['localhost', '127.0.0.1', '::1']) {
+    for (const host of ['localhost', 'localhost.', '127.0.0.1', '::1']) {
       const before = server.seen.length
       const socket = await start(server.port, host, ca)
       await until(() => server.seen.length > before, 'the end of the TLS handshake')
       socket.destroy()
     }
     assert.deepEqual(server.seen, [
+      ['localhost', 'http/1.1'],
       ['localhost', 'http/1.1'],
       [false, 'http/1.1'],
       [false, 'http/1.1'],
@@ -115,6 +129,33 @@ describe('startTls', () => {
     const checkServerIdentity = (host: string): undefined => void seen.push(host)
     ;(await start(server.port, 'a.example', { ...ca, checkServerIdentity })).destroy()
     assert.deepEqual(seen, ['a.example'])
+  })
+
+  it('fails with what a check of the application throws, and does not end the process', async () => {
+    await using server = await tlsServer()
+    const check = (checkServerIdentity: () => unknown, rejectUnauthorized = true): Promise<Error> => {
+      const tls = { ...ca, rejectUnauthorized, checkServerIdentity } as DialTlsOptions
+      return failure(start(server.port, 'localhost', tls))
+    }
+    assert.equal(await check(() => assert.fail(boom)), boom)
+    assert.equal(await check(() => assert.fail(boom), false), boom)
+    assert.equal(await check(() => boom), boom)
+    for (const verdict of [() => Promise.reject(boom), () => 'no', () => true])
+      assert.match((await check(verdict)).message, /^tls\.checkServerIdentity must return an Error/)
+  })
+
+  it('fails with what a pre-shared key is not found with, and does not end the process', async () => {
+    const psk = Buffer.alloc(16, 1)
+    const versions = { maxVersion: 'TLSv1.2', ciphers: 'PSK' } as const
+    await using server = await tlsServer({ ...versions, pskCallback: () => psk } as TlsOptions)
+    const options = { ...versions, checkServerIdentity: () => undefined }
+    const shake = (pskCallback: () => unknown): Promise<TLSSocket> =>
+      start(server.port, 'localhost', { ...options, pskCallback } as DialTlsOptions)
+    assert.equal(await failure(shake(() => assert.fail(boom))), boom)
+    for (const given of [{}, 'x', { psk }, { psk, identity: 'x'.repeat(129) }, { psk: 'x', identity: 'me' }])
+      assert.match((await failure(shake(() => given))).message, /^tls\.pskCallback must return/)
+    assert.match(String((await failure(shake(() => null))).code), /^ERR_SSL_/)
+    ;(await shake(() => ({ psk, identity: 'me' }))).destroy()
   })
 
   it('shows a certificate of its own', async () => {

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import {
   defineConstants,
+  ensurePrototype,
   expose,
   illegalInvocation,
   isObject,
@@ -116,7 +117,30 @@ describe('toDictionary', () => {
   })
 })
 
+describe('ensurePrototype', () => {
+  it('is for constructors without a prototype alone', () => {
+    class Type {}
+    class Other {}
+    for (const [newTarget, expected] of [
+      [{ prototype: null }, Type],
+      [{ prototype: 5 }, Type],
+      [Other, Other],
+    ] as const) {
+      const object = new Other()
+      ensurePrototype(object, newTarget, Type)
+      assert.equal(Object.getPrototypeOf(object), expected.prototype)
+    }
+  })
+})
+
 describe('toSequence', () => {
+  it('takes no iterator, nor a step of one, that is no object: it would never be done', () => {
+    for (const step of [1, undefined, null, 'done'])
+      assert.throws(() => toSequence({ [Symbol.iterator]: () => ({ next: () => step }) }, 'f'), TypeError)
+    for (const iterator of [1, undefined, null, 'x'])
+      assert.throws(() => toSequence({ [Symbol.iterator]: () => iterator }, 'f'), TypeError)
+  })
+
   it('takes what is iterable, and converts each element', () => {
     assert.deepEqual(toSequence(['a', 5, null], 'f'), ['a', '5', 'null'])
     assert.deepEqual(toSequence(new Set(['a', 'b']), 'f'), ['a', 'b'])

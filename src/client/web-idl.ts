@@ -58,13 +58,31 @@ export function toSequence(value: unknown, where: string): string[] | undefined 
   const method: unknown = (value as Partial<Iterable<unknown>>)[Symbol.iterator]
   if (method === undefined || method === null) return undefined
   if (typeof method !== 'function') throw new TypeError(`${where}: @@iterator is not a function`)
-  const iterator = method.call(value) as Iterator<unknown>
+  const iterator: unknown = Reflect.apply(method, value, [])
+  if (!isObject(iterator)) throw new TypeError(`${where}: the iterator is not an object`)
   // Each step is looked up once and converted before the next is taken; `for of` would close the iterator besides.
-  const next = iterator.next
+  const { next } = iterator as Iterator<unknown>
   const strings: string[] = []
-  for (let step = next.call(iterator); !step.done; step = next.call(iterator))
-    strings.push(toDomString(step.value))
-  return strings
+  for (;;) {
+    const step: unknown = Reflect.apply(next, iterator, [])
+    // What is no object would never be done.
+    if (!isObject(step)) throw new TypeError(`${where}: what the iterator gives is not an object`)
+    const { done, value: item } = step as IteratorResult<unknown>
+    if (done) return strings
+    strings.push(toDomString(item))
+  }
+}
+
+/**
+ * Gives a new object the prototype of its class where the constructor that `new` was called on has none, as
+ * `Reflect.construct` allows ("internally create a new object implementing the interface").
+ */
+export function ensurePrototype(
+  object: object,
+  newTarget: { readonly prototype: unknown },
+  type: { readonly prototype: object },
+): void {
+  if (!isObject(newTarget.prototype)) Object.setPrototypeOf(object, type.prototype)
 }
 
 /** Gives a class the attributes of a Web IDL interface: members can be enumerated, and objects say what they are. */

@@ -1,6 +1,7 @@
 import { CloseCode } from '../wire/close-code.ts'
 import { checkCloseStatus } from './close-status.ts'
 import {
+  ensurePrototype,
   expose,
   illegalInvocation,
   isObject,
@@ -48,6 +49,7 @@ export class WebSocketError extends DOMException {
     const text = toDomString(message)
     const { closeCode, reason } = toCloseInfo(init, 'WebSocketError')
     super(text, 'WebSocketError')
+    ensurePrototype(this, new.target, WebSocketError)
     const { code } = checkCloseStatus(closeCode, reason)
     this.#closeCode = code === CloseCode.NoStatus ? null : code
     this.#reason = reason

@@ -100,6 +100,76 @@ describe('events', () => {
     assert.deepEqual(order, ['made 0', 'error 3', 'close 1006 false'])
   })
 
+  it('of a failure come in one task: no other runs between', async () => {
+    const order: string[] = []
+    const socket = new WebSocket('ws://127.0.0.1:1/')
+    socket.onerror = () => {
+      setImmediate(() => order.push('task'))
+      process.nextTick(() => order.push('tick'))
+      void (async () => {
+        for (let i = 0; i < 10; i++) await null
+        order.push('promise')
+      })()
+    }
+    await new Promise<void>((resolve) => {
+      socket.onclose = () => {
+        order.push('close')
+        setImmediate(resolve)
+      }
+    })
+    assert.deepEqual(order, ['tick', 'promise', 'close', 'task'])
+  })
+
+  it('are those of the runtime, and come, whatever an application puts in the place of globals', async () => {
+    await using server = await scriptedServer({
+      frames: [text('a'), binary(1), close(4000)],
+      on: (_line, client) => client.socket.end(),
+    })
+    const names = [
+      'Event',
+      'MessageEvent',
+      'Blob',
+      'URL',
+      'DOMException',
+      'AbortController',
+      'AbortSignal',
+    ] as const
+    const before = names.map(
+      (name) => Object.getOwnPropertyDescriptor(globalThis, name) as PropertyDescriptor,
+    )
+    const { Event: RealEvent } = globalThis
+    const seen: unknown[] = []
+    try {
+      for (const name of names)
+        Object.defineProperty(globalThis, name, { value: class {}, configurable: true, writable: true })
+      const socket = new WebSocket(server.url)
+      assert.throws(() => socket.send('x'), { name: 'InvalidStateError' })
+      for (const type of ['open', 'message', 'close'])
+        socket.addEventListener(type, (event: Event) => seen.push([type, event instanceof RealEvent]))
+      await new Promise((resolve) => socket.addEventListener('close', resolve))
+    } finally {
+      for (const [index, name] of names.entries())
+        Object.defineProperty(globalThis, name, before[index] as PropertyDescriptor)
+    }
+    assert.deepEqual(seen, [
+      ['open', true],
+      ['message', true],
+      ['message', true],
+      ['close', true],
+    ])
+  })
+
+  it('may have any number of listeners without a warning', async () => {
+    const warnings: Error[] = []
+    const warn = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', warn)
+    const socket = new WebSocket('ws://127.0.0.1:1/')
+    for (let i = 0; i < 30; i++) socket.addEventListener('message', () => i)
+    await new Promise((resolve) => socket.addEventListener('close', resolve))
+    process.off('warning', warn)
+    assert.deepEqual(warnings, [])
+  })
+
   it('that a listener throws at go on; Node is told of the error', async () => {
     await using program = runProgram('test/fixtures/throwing-listener.ts')
     const { code, stdout, stderr } = await program.exit

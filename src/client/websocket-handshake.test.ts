@@ -119,6 +119,19 @@ describe('credentials of a URL', () => {
     assert.equal((await authorizations('user:pass', forbidden)).length, 1)
   })
 
+  it('are not sent because a proxy asks for some', async () => {
+    await using proxy = await AnsweringServer.start(challenge('Basic realm="x"'))
+    const before = process.env['http_proxy']
+    process.env['http_proxy'] = `http://127.0.0.1:${proxy.port}`
+    try {
+      await assert.rejects(open('ws://user:pass@a.example/'), { code: 'ERR_WS_PROXY', status: 401 })
+    } finally {
+      if (before === undefined) delete process.env['http_proxy']
+      else process.env['http_proxy'] = before
+    }
+    assert.equal(proxy.requests.length, 1)
+  })
+
   it('are not asked for where there are none', async () => {
     await using server = await AnsweringServer.start(challenge('Basic realm="x"'))
     await assert.rejects(open(server.url), { status: 401 })

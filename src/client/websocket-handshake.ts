@@ -4,6 +4,7 @@ import type { Limits } from '../protocol/limits.ts'
 import { HandshakeError } from '../session/errors.ts'
 import type { DialOptions } from './dial-options.ts'
 import { dial } from './dialer.ts'
+import { RuntimeUrl } from './runtime.ts'
 import { isBlockedPort } from './websocket-url.ts'
 
 /**
@@ -31,7 +32,7 @@ export async function openWebSocket(
 ): Promise<Conn> {
   if (isBlockedPort(url))
     throw new HandshakeError('ERR_WS_CONNECT', `port ${url.port} is that of another service`)
-  const target = new URL(url)
+  const target = new RuntimeUrl(url)
   target.username = target.password = ''
   const options: DialOptions = {
     subprotocols,
@@ -49,7 +50,9 @@ export async function openWebSocket(
 }
 
 function wantsCredentials(error: unknown): boolean {
-  if (!(error instanceof HandshakeError) || error.status !== 401) return false
+  // Not those of a proxy: the credentials are for the server.
+  if (!(error instanceof HandshakeError) || error.code !== 'ERR_WS_STATUS' || error.status !== 401)
+    return false
   return /(?:^|,)\s*basic(?:\s|,|$)/i.test(String(error.headers?.['www-authenticate']))
 }
 

@@ -2,15 +2,16 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { TestLink, turn } from '../../test/support/test-link.ts'
 import { until } from '../../test/support/until.ts'
+import { readBlob } from './runtime.ts'
 import { WebSocketSendQueue } from './websocket-send-queue.ts'
 
 const hex = (text: string): string => Buffer.from(text).toString('hex')
 
 /** A queue, and the connection below it; failures are counted. */
-function setUp() {
+function setUp(patience?: number) {
   const peer = new TestLink({ role: 'client', limits: { maxSendBuffer: 2 ** 40 } })
   const failures = { count: 0 }
-  const queue = new WebSocketSendQueue(peer.conn, () => failures.count++)
+  const queue = new WebSocketSendQueue(peer.conn, () => failures.count++, readSlowly, patience)
   const text = (message: string): void => queue.send(message, Buffer.byteLength(message))
   const bytes = (message: Uint8Array): void => queue.send(message, message.length)
   const blob = (message: Blob): void => queue.send(message, message.size)
@@ -20,16 +21,17 @@ function setUp() {
 /** A Blob whose bytes are there when the test says so. */
 class SlowBlob extends Blob {
   release: (() => void) | undefined
-  fail: ((error: Error) => void) | undefined
+  fail: (() => void) | undefined
 
-  override arrayBuffer(): Promise<ArrayBuffer> {
-    const bytes = super.arrayBuffer()
-    return new Promise((resolve, reject) => {
-      this.release = () => resolve(bytes)
-      this.fail = reject
+  read(): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      this.release = () => resolve(readBlob(this))
+      this.fail = () => resolve(undefined)
     })
   }
 }
+
+const readSlowly: typeof readBlob = (blob) => (blob instanceof SlowBlob ? blob.read() : readBlob(blob))
 
 describe('the queue of messages', () => {
   it('passes on what need not wait, at once', async () => {
@@ -88,11 +90,29 @@ describe('the queue of messages', () => {
     const slow = new SlowBlob(['gone'])
     blob(slow)
     text('behind')
-    slow.fail?.(new DOMException('changed', 'NotReadableError'))
+    slow.fail?.()
     await peer.conn.closed
     assert.equal(failures.count, 1)
     assert.deepEqual(peer.sent(), [])
     assert.equal(queue.bufferedAmount, 10)
+  })
+
+  it('drops the connection for a Blob that is never read, once it is to close', async () => {
+    const { peer, queue, failures, blob } = setUp(5)
+    const slow = new SlowBlob(['never'])
+    blob(slow)
+    queue.close({ code: 1000, reason: '' })
+    await peer.conn.closed
+    assert.equal(failures.count, 1)
+    assert.deepEqual(peer.sent(), [])
+  })
+
+  it('counts what it was told of a Blob', async () => {
+    const { peer, queue } = setUp()
+    queue.send(new SlowBlob(['12345']), 5)
+    queue.send('ab', 2)
+    assert.equal(queue.bufferedAmount, 7)
+    peer.conn.terminate()
   })
 
   it('drops the connection for a message for which there is no memory', async () => {

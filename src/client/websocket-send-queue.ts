@@ -1,10 +1,19 @@
 import type { Conn } from '../conn/conn.ts'
 import type { CloseStatus } from './close-status.ts'
-import { closeWhenSent } from './close-when-sent.ts'
+import { CLOSE_PATIENCE, closeWhenSent } from './close-when-sent.ts'
 import { snapshot } from './message-data.ts'
+import { after, blobSize, cancelAfter, inTask, readBlob } from './runtime.ts'
 
 /** Messages that leave one behind the other are counted as one up to this many bytes. */
 const BATCH = 16 * 1024
+
+/** How long Blobs may take to be read once the connection is to close, in milliseconds: that of a closing at most. */
+const BLOB_PATIENCE = 12 * CLOSE_PATIENCE
+
+interface Waiting {
+  readonly data: string | Uint8Array | Blob
+  readonly size: number
+}
 
 /** Messages given to the connection: `size` bytes of payload, the last of them before `end` in all that was added to it. */
 interface Batch {
@@ -17,7 +26,7 @@ export class WebSocketSendQueue {
   readonly #conn: Conn
   readonly #onFailed: () => void
   /** The first is a Blob, and is being read. */
-  readonly #waiting: (string | Uint8Array | Blob)[] = []
+  readonly #waiting: Waiting[] = []
   #waitingSize = 0
   #batches: Batch[] = []
   #batchesSize = 0
@@ -27,11 +36,24 @@ export class WebSocketSendQueue {
   #added = 0
   #watching = false
   #closing: CloseStatus | undefined
+  readonly #read: typeof readBlob
+  readonly #patience: number
 
-  /** @param onFailed - a message could not be sent: the connection is being dropped */
-  constructor(conn: Conn, onFailed: () => void) {
+  /**
+   * @param onFailed - a message could not be sent: the connection is being dropped
+   * @param read - reads a Blob
+   * @param patience - how long that may take once the connection is to close, in milliseconds
+   */
+  constructor(
+    conn: Conn,
+    onFailed: () => void,
+    read: typeof readBlob = readBlob,
+    patience: number = BLOB_PATIENCE,
+  ) {
     this.#conn = conn
     this.#onFailed = onFailed
+    this.#read = read
+    this.#patience = patience
   }
 
   /** Bytes of payload that have not left. It gets smaller between two turns only, as bytes leave then. */
@@ -42,16 +64,22 @@ export class WebSocketSendQueue {
 
   /** Bytes may be changed, or their buffer transferred, as soon as this returns. */
   send(data: string | Uint8Array | Blob, size: number): void {
-    if (this.#waiting.length === 0 && !(data instanceof Blob)) return this.#pass(snapshot(data, 'sent'), size)
+    const ready = isBlob(data) ? undefined : data
+    if (this.#waiting.length === 0 && ready !== undefined) return this.#pass(snapshot(ready, 'sent'), size)
     this.#waitingSize += size
-    this.#waiting.push(data instanceof Blob ? data : snapshot(data, 'kept'))
+    this.#waiting.push({ data: ready === undefined ? data : snapshot(ready, 'kept'), size })
     if (this.#waiting.length === 1) void this.#readBlobs()
   }
 
   /** Closes behind all that was sent. */
   close(status: CloseStatus): void {
-    if (this.#waiting.length > 0) this.#closing = status
-    else void closeWhenSent(this.#conn, status)
+    if (this.#waiting.length === 0) return void closeWhenSent(this.#conn, status)
+    this.#closing = status
+    // A Blob that is never read, such as that of a pipe, must not keep the connection for ever.
+    const timer = after(() => {
+      if (this.#waiting.length > 0) this.#fail()
+    }, this.#patience)
+    void this.#conn.closed.then(() => cancelAfter(timer))
   }
 
   /** The connection has ended in order: what was sent in time has left. Otherwise, what was not seen to leave counts for ever. */
@@ -61,11 +89,11 @@ export class WebSocketSendQueue {
   }
 
   async #readBlobs(): Promise<void> {
-    for (let data = this.#waiting[0]; data !== undefined; data = this.#waiting[0]) {
-      const message = data instanceof Blob ? await readBlob(data) : data
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      const { data, size } = next
+      const message = isBlob(data) ? await this.#read(data) : data
       if (message === undefined) return this.#fail()
       this.#waiting.shift()
-      const size = sizeOf(message)
       this.#waitingSize -= size
       this.#pass(message, size)
     }
@@ -101,7 +129,7 @@ export class WebSocketSendQueue {
   /** Looks once at the end of this turn, and once there is room, so that nobody need ask to have it known at the end. */
   async #watch(): Promise<void> {
     this.#watching = true
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise((resolve) => inTask(resolve))
     this.#forgetSent()
     // Rejects at the end of the connection.
     if (this.#batches.length > 0)
@@ -132,15 +160,6 @@ export class WebSocketSendQueue {
   }
 }
 
-/** `undefined` when it cannot be read, such as a file that has changed. */
-async function readBlob(blob: Blob): Promise<Uint8Array | undefined> {
-  try {
-    return new Uint8Array(await blob.arrayBuffer())
-  } catch {
-    return undefined
-  }
-}
-
-function sizeOf(message: string | Uint8Array): number {
-  return typeof message === 'string' ? Buffer.byteLength(message, 'utf8') : message.length
+function isBlob(data: string | Uint8Array | Blob): data is Blob {
+  return blobSize(data) !== undefined
 }

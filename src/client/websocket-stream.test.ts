@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { ClientRequest } from 'node:http'
+import type { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { type ScriptedClient, scriptedServer } from '../../test/support/scripted-server.ts'
@@ -143,8 +144,46 @@ describe('a WebSocketStream', () => {
     assert.ok(writes < 16, `${writes} writes of 4 MiB`)
     server.scripted[0]?.socket.destroy()
     await assert.rejects(stream.closed, failure(1006))
-    await waiting.catch(() => {})
+    // What was not sent was not written.
+    await assert.rejects(waiting, failure(1006))
     await assert.rejects(writer.closed, failure(1006))
+  })
+
+  it('takes no writes once the Close frame of the server is there', async () => {
+    await using server = await scriptedServer({ frames: [close(1000)] })
+    const { stream, writer } = await opened(server.url)
+    await assert.rejects(writer.write('too late'), isClosed)
+    await assert.rejects(writer.closed, isClosed)
+    // The server has not hung up yet.
+    assert.equal(await isPending(stream.closed), true)
+    server.scripted[0]?.socket.end()
+    assert.equal((await stream.closed).closeCode, 1000)
+  })
+
+  it('is closed by abort() though a write waits for the server', async () => {
+    await using server = await scriptedServer()
+    const { stream, writer } = await opened(server.url)
+    const socket = server.scripted[0]?.socket as Socket
+    socket.pause()
+    const size = 2 ** 25
+    const waiting = writer.write(new Uint8Array(size))
+    assert.equal(await isPending(waiting), true)
+    const aborted = writer.abort(new WebSocketError('', { closeCode: 4000 }))
+    // It is closing already: another code comes too late.
+    stream.close({ closeCode: 3000 })
+    let received = 0
+    let tail = Buffer.alloc(0)
+    socket.removeAllListeners('data').on('data', (chunk: Buffer) => {
+      received += chunk.length
+      tail = Buffer.concat([tail, chunk]).subarray(-8)
+    })
+    socket.resume()
+    // A masked frame with a code and nothing else.
+    await until(() => received > size && tail[0] === 0x88 && tail[1] === 0x82, 'the Close frame')
+    const [high = 0, low = 0] = [6, 7].map((at) => (tail[at] as number) ^ (tail[at - 4] as number))
+    assert.equal(high * 256 + low, 4000)
+    socket.end()
+    await Promise.allSettled([waiting, aborted, stream.closed])
   })
 })
 

@@ -12,7 +12,9 @@ import { CloseCode } from '../wire/close-code.ts'
 import { type CloseStatus, checkCloseStatus } from './close-status.ts'
 import { closeWhenSent } from './close-when-sent.ts'
 import { snapshot, toArrayBuffer, toMessageData } from './message-data.ts'
+import { inTask, isAbortSignal, RuntimeAbortController, RuntimeDomException } from './runtime.ts'
 import {
+  ensurePrototype,
   expose,
   illegalInvocation,
   isObject,
@@ -69,7 +71,7 @@ export class WebSocketStream {
   readonly #url: URL
   readonly #opened = settler<WebSocketOpenInfo>()
   readonly #closed = settler<Required<WebSocketCloseInfo>>()
-  readonly #handshake = new AbortController()
+  readonly #handshake = new RuntimeAbortController()
   #state: State = 'connecting'
   #conn: Conn | undefined
   #messages: AsyncIterator<Message> | undefined
@@ -89,6 +91,7 @@ export class WebSocketStream {
   constructor(url: string | URL, options: WebSocketStreamOptions = {}) {
     // biome-ignore lint/complexity/noArguments: a URL that is missing is not one that is undefined (Web IDL).
     requireArguments('WebSocketStream', arguments.length, 1)
+    ensurePrototype(this, new.target, WebSocketStream)
     const address = toUsvString(url)
     const { protocols, signal } = toOptions(options)
     this.#url = parseWebSocketUrl(address)
@@ -142,8 +145,8 @@ export class WebSocketStream {
     openWebSocket(this.#url, protocols, this.#handshake.signal)
       .finally(() => signal?.removeEventListener('abort', onAbort))
       .then(
-        (conn) => setImmediate(() => this.#established(conn)),
-        () => setImmediate(() => this.#ended(undefined)),
+        (conn) => inTask(() => this.#established(conn)),
+        () => inTask(() => this.#ended(undefined)),
       )
   }
 
@@ -166,7 +169,7 @@ export class WebSocketStream {
   }
 
   #abort(): void {
-    const error = new DOMException('The WebSocket handshake was aborted', 'AbortError')
+    const error = new RuntimeDomException('The WebSocket handshake was aborted', 'AbortError')
     this.#opened.reject(error)
     this.#closed.reject(error)
     this.#close(checkCloseStatus(undefined, ''))
@@ -195,15 +198,17 @@ export class WebSocketStream {
     const writable = new WritableStream<string | ArrayBufferLike | ArrayBufferView>({
       start: (controller) => {
         this.#writable = controller
+        // At once: `abort` is called behind a write that is under way only, and that may wait for the peer for ever.
+        const { signal } = controller as { signal?: AbortSignal }
+        signal?.addEventListener('abort', () => this.#closeFor(signal.reason))
       },
       write: (chunk) => this.#write(chunk),
       close: async () => {
         this.#close(checkCloseStatus(undefined, ''))
         await this.#closed.promise
       },
-      abort: (reason) => this.#closeFor(reason),
     })
-    void conn.closed.then((info) => setImmediate(() => this.#ended(info)))
+    void conn.closed.then((info) => inTask(() => this.#ended(info)))
     this.#opened.resolve({
       extensions: conn.extensions,
       protocol: conn.subprotocol,
@@ -237,8 +242,18 @@ export class WebSocketStream {
 
   async #write(chunk: unknown): Promise<void> {
     const data = snapshot(toMessageData(chunk, 'write'), 'sent')
-    if (this.#state !== 'open' || this.#conn?.send(data) !== false) return
-    await this.#conn.drained().catch(() => {})
+    const conn = this.#conn as Conn
+    // Behind our own `close`, as in Chromium, a write is taken and goes nowhere.
+    if (this.#state === 'closing') return
+    // Behind the peer's Close frame nothing is sent: this errors the writable, too.
+    if (conn.state !== 'open') throw closedError()
+    if (conn.send(data)) return
+    try {
+      await conn.drained()
+    } catch {
+      // The connection has ended, and the message has left only if it ended in order.
+      await this.#closed.promise
+    }
   }
 
   /** @param info - `undefined` when the connection was never open */
@@ -257,7 +272,7 @@ export class WebSocketStream {
     }
     // Else there are messages that came before the end: they are read first.
     if (this.#pulling || dropping) this.#endReadable()
-    this.#writable?.error(error ?? new DOMException('The WebSocketStream is closed', 'InvalidStateError'))
+    this.#writable?.error(error ?? closedError())
     this.#opened.reject(new WebSocketError('The WebSocket was closed before it was open'))
     if (error === undefined) this.#closed.resolve({ closeCode: code, reason })
     else this.#closed.reject(error)
@@ -266,6 +281,10 @@ export class WebSocketStream {
   static {
     expose(WebSocketStream)
   }
+}
+
+function closedError(): DOMException {
+  return new RuntimeDomException('The WebSocketStream is closed', 'InvalidStateError')
 }
 
 interface Settler<T> {
@@ -295,7 +314,7 @@ function toOptions(given: unknown): {
   const protocols = list === undefined ? [] : toSequence(list, where)
   if (protocols === undefined) throw new TypeError(`${where}: protocols is not a sequence`)
   const signal = options['signal']
-  if (signal !== undefined && !(signal instanceof AbortSignal))
+  if (signal !== undefined && !isAbortSignal(signal))
     throw new TypeError(`${where}: signal is not an AbortSignal`)
   return { protocols, signal }
 }

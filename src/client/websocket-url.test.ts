@@ -48,6 +48,16 @@ describe('parseWebSocketUrl', () => {
     it(`takes no ${JSON.stringify(given)}`, () => assert.throws(() => parseWebSocketUrl(given), syntaxError))
 })
 
+describe('parseWebSocketUrl, a URL that cannot be', () => {
+  it('is not quoted: it may hold a password or a token', () => {
+    for (const given of ['ws://user:secret@a b/', 'ws://h/#secret', '/x?token=secret'])
+      assert.throws(
+        () => parseWebSocketUrl(given),
+        ({ message }: Error) => !message.includes('secret'),
+      )
+  })
+})
+
 describe('checkWebSocketProtocols', () => {
   it('takes tokens, whose case counts', () => {
     for (const names of [[], ['a'], ['a', 'A'], ["!#$%&'*+-.^_`|~09azAZ"], ['toString', '__proto__']])

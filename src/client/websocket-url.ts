@@ -1,4 +1,5 @@
 import { isToken } from '../wire/header-grammar.ts'
+import { RuntimeDomException, RuntimeUrl } from './runtime.ts'
 
 /**
  * The URL that a page gave (WebSockets Standard, "get a URL record"). There is no page here whose address a relative
@@ -7,8 +8,9 @@ import { isToken } from '../wire/header-grammar.ts'
  * @throws DOMException `SyntaxError`
  */
 export function parseWebSocketUrl(given: string): URL {
-  if (!URL.canParse(given)) throw syntaxError(`The URL ${JSON.stringify(given)} is invalid`)
-  const url = new URL(given)
+  // Not quoted: it may hold a password or a token.
+  if (!RuntimeUrl.canParse(given)) throw syntaxError('The URL is invalid')
+  const url = new RuntimeUrl(given)
   if (url.protocol === 'http:') url.protocol = 'ws:'
   else if (url.protocol === 'https:') url.protocol = 'wss:'
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {
@@ -45,5 +47,5 @@ export function isBlockedPort({ port }: URL): boolean {
 }
 
 function syntaxError(message: string): DOMException {
-  return new DOMException(message, 'SyntaxError')
+  return new RuntimeDomException(message, 'SyntaxError')
 }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { openAsBlob } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { ClientRequest } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer } from '../../test/support/answering-server.ts'
@@ -307,13 +311,17 @@ describe('send', () => {
     it(`drops the connection for a Blob that cannot be read: an error${closing ? ', also behind close()' : ''}`, async () => {
       await using server = await echo()
       const { socket, log, closed } = await opened(server.url)
-      const blob = new Blob(['x'])
-      blob.arrayBuffer = () => Promise.reject(new DOMException('changed', 'NotReadableError'))
+      const folder = await mkdtemp(join(tmpdir(), 'silverback-'))
+      const file = join(folder, 'file')
+      await writeFile(file, 'x')
+      const blob = await openAsBlob(file)
+      await writeFile(file, 'changed')
       socket.send(blob)
       if (closing) socket.close()
       await closed
       assert.deepEqual(log, ['open 1', 'error 3', 'close 3 1006  unclean'])
       assert.equal(socket.bufferedAmount, 1)
+      await rm(folder, { recursive: true })
     })
 })
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Conn } from '../conn/conn.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { LimitError, ProtocolError } from '../session/errors.ts'
@@ -8,7 +9,18 @@ import { checkCloseStatus } from './close-status.ts'
 import { defineEventHandlers, EventHandlers } from './event-handlers.ts'
 import { toArrayBuffer, toMessageData } from './message-data.ts'
 import {
+  blobSize,
+  cancelTask,
+  inTask,
+  RuntimeAbortController,
+  RuntimeBlob,
+  RuntimeDomException,
+  RuntimeEvent,
+  RuntimeMessageEvent,
+} from './runtime.ts'
+import {
   defineConstants,
+  ensurePrototype,
   expose,
   illegalInvocation,
   isObject,
@@ -158,7 +170,7 @@ const { dispatchEvent } = EventTarget.prototype
 export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarget {
   readonly #url: URL
   readonly #origin: string
-  readonly #handshake = new AbortController()
+  readonly #handshake = new RuntimeAbortController()
   readonly #handlers = new EventHandlers(this)
   #readyState: 0 | 1 | 2 | 3 = CONNECTING
   #binaryType: BinaryType = 'blob'
@@ -179,13 +191,16 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     const address = toUsvString(url)
     const subprotocols = toSequence(protocols, 'WebSocket') ?? [toDomString(protocols)]
     super()
+    ensurePrototype(this, new.target, WebSocket)
+    // A page warns of no number of listeners.
+    setMaxListeners(0, this)
     this.#url = parseWebSocketUrl(address)
     checkWebSocketProtocols(subprotocols)
     this.#origin = this.#url.origin
     openWebSocket(this.#url, subprotocols, this.#handshake.signal).then(
       // All that listeners hear of is told in a task of its own: they see what the last one did, promises included.
-      (conn) => setImmediate(() => this.#established(conn)),
-      () => setImmediate(() => this.#closed(undefined)),
+      (conn) => inTask(() => this.#established(conn)),
+      () => inTask(() => this.#closed(undefined)),
     )
   }
 
@@ -224,11 +239,12 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     const socket = WebSocket.#check(this)
     // biome-ignore lint/complexity/noArguments: as above.
     requireArguments('send', arguments.length, 1)
-    const message = data instanceof Blob ? data : toMessageData(data, 'send')
+    const blob = blobSize(data)
+    const message = blob === undefined ? toMessageData(data, 'send') : (data as Blob)
     if (socket.#readyState === CONNECTING) {
-      throw new DOMException('The connection is not open yet', 'InvalidStateError')
+      throw new RuntimeDomException('The connection is not open yet', 'InvalidStateError')
     }
-    const size = sizeOf(message)
+    const size = blob ?? sizeOf(message as string | Uint8Array)
     if (socket.#state === OPEN) socket.#queue?.send(message, size)
     else socket.#unsendable += size
   }
@@ -273,37 +289,37 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     this.#readyState = OPEN
     this.#extensions = conn.extensions
     this.#protocol = conn.subprotocol
-    this.#fire(new Event('open'))
+    this.#fire(new RuntimeEvent('open'))
     this.#receive(conn, conn.messages()[Symbol.asyncIterator]())
   }
 
   /** Delivers one message a task: taken one by one, so that what waits is bounded by the connection's own limits. */
   #receive(conn: Conn, messages: AsyncIterator<Message>): void {
-    const idle = setImmediate(() => {
+    const idle = inTask(() => {
       this.#idle = true
     })
     const next = ({ done, value }: IteratorResult<Message, undefined>): void => {
       if (done) return ended()
-      clearImmediate(idle)
+      cancelTask(idle)
       this.#idle = false
-      setImmediate(() => {
+      inTask(() => {
         this.#deliver(value)
         this.#receive(conn, messages)
       })
     }
     // How it ended is told by `closed`, where it is an error too.
-    const ended = (): void => void conn.closed.then((info) => setImmediate(() => this.#closed(info)))
+    const ended = (): void => void conn.closed.then((info) => inTask(() => this.#closed(info)))
     messages.next().then(next, ended)
   }
 
   #deliver({ data }: Message): void {
     if (this.#readyState !== OPEN) return
-    this.#fire(new MessageEvent('message', { data: this.#inForm(data), origin: this.#origin }))
+    this.#fire(new RuntimeMessageEvent('message', { data: this.#inForm(data), origin: this.#origin }))
   }
 
   #inForm(data: string | Uint8Array): string | ArrayBuffer | Blob {
     if (typeof data === 'string') return data
-    return this.#binaryType === 'blob' ? new Blob([data]) : toArrayBuffer(data)
+    return this.#binaryType === 'blob' ? new RuntimeBlob([data]) : toArrayBuffer(data)
   }
 
   /** @param info - `undefined` when the connection was never open */
@@ -317,9 +333,9 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
       reason: info?.received?.reason ?? '',
     })
     if (!failed) return this.#fire(event)
-    this.#fire(new Event('error'))
-    // Promises that the listeners of `error` have resolved come first.
-    setImmediate(() => this.#fire(event))
+    this.#fire(new RuntimeEvent('error'))
+    // Within the same task, but behind what the listeners of `error` have made ready: their ticks, and then their promises.
+    queueMicrotask(() => process.nextTick(() => this.#fire(event)))
   }
 
   static {
@@ -342,7 +358,6 @@ function isFailure({ error, received }: CloseInfo, closing: boolean): boolean {
   return !closing && received === undefined
 }
 
-function sizeOf(message: string | Uint8Array | Blob): number {
-  if (typeof message === 'string') return Buffer.byteLength(message, 'utf8')
-  return message instanceof Blob ? message.size : message.length
+function sizeOf(message: string | Uint8Array): number {
+  return typeof message === 'string' ? Buffer.byteLength(message, 'utf8') : message.length
 }
