@@ -1,3 +1,6 @@
+// Not the global one, which fake timers replace: sending must go on under them.
+import { setImmediate } from 'node:timers'
+
 /** Something with output to be written once in this turn of the event loop. */
 export interface Flushable {
   flush(): void
