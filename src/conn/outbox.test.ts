@@ -100,7 +100,7 @@ describe('Outbox', () => {
     let previous = -1
     while (outbox.waiting > 0) {
       assert.ok(outbox.left > previous)
-      assert.ok(stream.writableLength <= 272 * 1024)
+      assert.ok(stream.writableLength <= 528 * 1024)
       previous = outbox.left
       await stream.release()
     }

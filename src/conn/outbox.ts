@@ -6,7 +6,7 @@ import { abortable } from './abortable.ts'
 const HIGH_MARK = 64 * 1024
 
 /** More is written in several steps, so that progress on a slow connection can be seen. A little more than is pumped. */
-const LARGEST_WRITE = 272 * 1024
+const LARGEST_WRITE = 528 * 1024
 
 /** Whom an outbox tells of its stream. */
 export interface OutboxOwner {

@@ -7,7 +7,7 @@ import { FIN } from '../wire/frame-header.ts'
 import { Opcode } from '../wire/opcode.ts'
 
 /** While more bytes than this are pending, nothing is taken out of the queue: what is sent urgently waits for no more. */
-const PUMP_MARK = 256 * 1024
+const PUMP_MARK = 512 * 1024
 
 /** What a queued message costs beside its bytes, once there are more than a few. */
 const OVERHEAD = 128

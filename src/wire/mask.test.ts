@@ -69,6 +69,29 @@ describe('masking', () => {
     )
   })
 
+  it('is the same for large payloads, at every alignment and for every rest', () => {
+    for (const length of [4095, 4096, 4097, 4111, 4112, 65_535, 65_536, 65_551, 200_003]) {
+      for (const start of [0, 1, 2, 3, 14]) {
+        const plain = random(start + length + 5)
+        const bytes = placed(plain, start % 4, 1)
+        applyMask(bytes, start, start + length, 0x37fa213d)
+        const slowly = maskSlowly(plain, start, start + length, 0x37fa213d)
+        assert.ok(Buffer.from(bytes).equals(slowly), `length ${length}, start ${start}`)
+      }
+    }
+  })
+
+  it('sees a byte beyond ASCII at any place of a large text', () => {
+    for (const length of [4096, 4109, 70_001]) {
+      for (const at of [0, 15, 16, 4000, length - 14, length - 1]) {
+        const bytes = new Uint8Array(length).fill(0x61)
+        assert.equal(applyMask(bytes, 0, length, 0) & 0x80808080, 0)
+        bytes[at] = 0xc3
+        assert.notEqual(applyMask(bytes, 0, length, 0) & 0x80808080, 0, `${at} of ${length}`)
+      }
+    }
+  })
+
   it('sees a byte beyond ASCII at any place of a long text', () => {
     for (let at = 0; at < 140; at++) {
       const bytes = placed(new Uint8Array(140).fill(0x61), at % 4, 1)

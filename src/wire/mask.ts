@@ -1,3 +1,11 @@
+import { makeSimdMask, type SimdMask } from './mask-simd.ts'
+
+/** From this many bytes on the processor's wide instructions are worth the way to them. */
+const SIMD_THRESHOLD = 4 * 1024
+
+/** Made when there is a payload that is large enough; `null` where the runtime cannot. */
+let simd: SimdMask | undefined | null
+
 /** Below this many bytes a plain loop beats setting up one over words. */
 const WORD_THRESHOLD = 64
 
@@ -6,6 +14,9 @@ const WORD_THRESHOLD = 64
 let viewBuffer: ArrayBufferLike = new ArrayBuffer(0)
 let view: Int32Array = new Int32Array(viewBuffer)
 const LARGEST_KEPT = 128 * 1024
+
+/** For bytes of which no more is known than that they are not all ASCII. */
+const HIGH_BITS = 0x80808080
 
 // To bring a key into the byte order of this machine.
 const keyBytes = new Uint8Array(4)
@@ -18,7 +29,17 @@ const keyWord = new Int32Array(keyBytes.buffer)
  * @returns all resulting bytes or-ed together: `(result & 0x80808080) === 0` tells that the text is ASCII, at no extra cost
  */
 export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
-  return end - start < WORD_THRESHOLD ? maskBytes(bytes, start, end, key) : maskWords(bytes, start, end, key)
+  const length = end - start
+  if (length < WORD_THRESHOLD) return maskBytes(bytes, start, end, key)
+  return length < SIMD_THRESHOLD ? maskWords(bytes, start, end, key) : maskLarge(bytes, start, end, key)
+}
+
+function maskLarge(bytes: Uint8Array, start: number, end: number, key: number): number {
+  if (simd === undefined) simd = makeSimdMask() ?? null
+  if (simd === null) return maskWords(bytes, start, end, key)
+  const whole = end - ((end - start) & 15)
+  const high = simd(bytes, start, whole, key) ? HIGH_BITS : 0
+  return high | maskBytes(bytes, whole, end, key)
 }
 
 /** The key as it applies `count` bytes further on. */

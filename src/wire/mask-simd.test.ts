@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import { makeSimdMask, type SimdMask } from './mask-simd.ts'
+
+/** RFC 6455 section 5.3, to the letter. */
+function maskSlowly(bytes: Uint8Array, start: number, end: number, key: number): Uint8Array {
+  const octets = [key >>> 24, (key >>> 16) & 0xff, (key >>> 8) & 0xff, key & 0xff]
+  return bytes.map((byte, i) => (i < start || i >= end ? byte : byte ^ (octets[(i - start) % 4] as number)))
+}
+
+describe('masking by WebAssembly', () => {
+  const mask = makeSimdMask() as SimdMask
+
+  it('does as RFC 6455 says, wherever the bytes lie and however many blocks they are', () => {
+    for (const count of [1, 2, 3, 4095, 4096, 4097, 8192, 8193, 12_289]) {
+      for (const start of [0, 1, 2, 3, 4, 7, 15, 16, 17]) {
+        const plain = Uint8Array.from(
+          { length: start + 16 * count + 5 },
+          (_, i) => (i * 167 + (i >>> 8)) & 0xff,
+        )
+        const bytes = plain.slice()
+        const end = start + 16 * count
+        mask(bytes, start, end, 0x81f3a50c)
+        assert.ok(
+          Buffer.from(bytes).equals(maskSlowly(plain, start, end, 0x81f3a50c)),
+          `${count} from ${start}`,
+        )
+      }
+    }
+  })
+
+  it('tells of any byte that is not ASCII, and of no other', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6000 }), fc.integer(), fc.option(fc.nat()), (count, key, at) => {
+        const plain = new Uint8Array(16 * count).fill(0x7f)
+        if (at !== null) plain[at % plain.length] = 0x80
+        const bytes = plain.slice()
+        mask(bytes, 0, bytes.length, key)
+        assert.equal(mask(bytes, 0, bytes.length, key), at !== null)
+        assert.ok(Buffer.from(bytes).equals(plain))
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('is not there where the runtime has no WebAssembly, or not these instructions', () => {
+    const nothing = class {
+      readonly exports = {}
+    }
+    const refusing = class {
+      constructor() {
+        throw new SyntaxError('wasm function: unknown opcode')
+      }
+    }
+    assert.equal(makeSimdMask({ Module: refusing, Instance: nothing }), undefined)
+    assert.equal(makeSimdMask(null as never), undefined)
+  })
+})
