@@ -4,6 +4,8 @@ interface WebAssemblyApi {
   readonly Instance: new (module: object) => { readonly exports: unknown }
 }
 
+declare const WebAssembly: WebAssemblyApi | undefined
+
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer }
   /**
@@ -68,7 +70,7 @@ export type SimdMask = (bytes: Uint8Array, start: number, end: number, key: numb
  * @returns `undefined` where the runtime has no such thing
  */
 export function makeSimdMask(
-  api: WebAssemblyApi | undefined = (globalThis as { readonly WebAssembly?: WebAssemblyApi }).WebAssembly,
+  api: WebAssemblyApi | undefined = typeof WebAssembly === 'undefined' ? undefined : WebAssembly,
 ): SimdMask | undefined {
   let exports: Exports
   try {
