@@ -144,9 +144,9 @@ describe('bufferedAmount', () => {
   it('goes down as messages leave, not all at once', async () => {
     const { peer, queue, text } = setUp()
     peer.stream.hold()
-    // Two writes of 256 KiB at the most, held one by one.
-    for (let i = 0; i < 20; i++) text('x'.repeat(20_000))
-    assert.equal(queue.bufferedAmount, 400_000)
+    // Two writes of 528 KiB at the most, held one by one.
+    for (let i = 0; i < 20; i++) text('x'.repeat(40_000))
+    assert.equal(queue.bufferedAmount, 800_000)
     await turn()
     assert.equal(queue.bufferedAmount, 400_000)
     peer.stream.release(true)

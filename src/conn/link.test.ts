@@ -83,7 +83,7 @@ describe('sending', () => {
   it('has no room before no more than the mark waits', async () => {
     const peer = new TestLink()
     peer.stream.hold()
-    peer.conn.send(Buffer.alloc(600 * KiB))
+    peer.conn.send(Buffer.alloc(1200 * KiB))
     const drained = peer.conn.drained()
     for (let i = 0; i < 2; i++) {
       await turn()

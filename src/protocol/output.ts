@@ -112,6 +112,8 @@ export class Output {
    * @throws Error when bytes that were appended by reference have gone, since their buffer was transferred
    */
   take(limit: number = Number.POSITIVE_INFINITY): Uint8Array | Uint8Array[] {
+    // The usual case: what was written into one slab is all there is.
+    if (this.#pieces === undefined && this.pending > 0 && this.pending <= limit) return this.#takeSlab()
     this.#seal()
     this.#slab = undefined
     const pieces = this.#pieces ?? []
@@ -136,6 +138,14 @@ export class Output {
     if (this.#borrowed === undefined) return
     this.#source.release(this.#borrowed, reusable && this.pending === 0)
     this.#borrowed = undefined
+  }
+
+  #takeSlab(): Uint8Array {
+    const bytes = (this.#slab as Buffer).subarray(this.#from, this.#to)
+    this.#slab = undefined
+    this.#from = this.#to
+    this.pending = 0
+    return bytes
   }
 
   #takeSome(pieces: Uint8Array[], limit: number): Uint8Array[] {
