@@ -8,6 +8,7 @@ import type { RequiresAuthorize } from './authorize.ts'
 import { checkDrain, type DrainOptions } from './drain.ts'
 import type { ServerConn } from './server-conn.ts'
 import type { ServerStats } from './server-counters.ts'
+import { openFastLane } from './fast-lane.ts'
 import { register } from './unclaimed.ts'
 import { type Handler, Upgrader } from './upgrader.ts'
 import { handshakeTimeoutOf, type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
@@ -143,9 +144,10 @@ function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpS
     response.end('This is a WebSocket endpoint.\n')
   }
   register(onRequest)
-  return tls === undefined
-    ? createServer(timeouts, onRequest)
-    : createTlsServer({ ...timeouts, ...tls }, onRequest)
+  if (tls !== undefined) return createTlsServer({ ...timeouts, ...tls }, onRequest)
+  const server = createServer(timeouts, onRequest)
+  openFastLane(server)
+  return server
 }
 
 /** The TCP connections of a server, whoever speaks on them: HTTP itself forgets those that are not, or no longer, its own. */
