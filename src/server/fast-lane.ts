@@ -29,8 +29,8 @@ const nothing: Buffer = Buffer.alloc(0)
 
 /**
  * Opens a way past Node's HTTP on a server that nobody else has got yet. A connection that begins with a simple request
- * for an upgrade, as nearly all WebSocket clients send it, becomes an `'upgrade'` event without an HTTP parser, which
- * costs more than all the rest of a handshake. Any other is HTTP's, as if nobody had looked at it.
+ * for an upgrade, as nearly all WebSocket clients send it, becomes an `'upgrade'` event without an HTTP parser and
+ * all that belongs to it. Any other is HTTP's, as if nobody had looked at it.
  *
  * @returns whether it could be opened: not where the runtime gives connections to HTTP by another way than Node's
  */
