@@ -280,7 +280,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (type === 'text' && inbox.text === 'string') {
       inbox.push(bytes.toString(ascii ? 'latin1' : 'utf8', start, end), type)
     } else {
-      inbox.push(own(bytes, start, end, SMALL_CHUNK), type)
+      inbox.push(own(bytes, start, end, inbox.taken ? SMALL_CHUNK : 0), type)
     }
   }
 
