@@ -6,8 +6,8 @@ import { silent } from './silent.ts'
 
 /**
  * What an application does about control frames, beside what the connection does by itself (RFC 6455 section 5.5). The
- * handlers are called as the frames come, ahead of messages that wait to be read; one that throws closes the connection
- * with 1011.
+ * handlers for pings and pongs are called as the frames come, ahead of messages that wait to be read, that for Close
+ * when it is about to be answered: behind what we have sent before. One that throws closes the connection with 1011.
  */
 export interface ControlHandlers {
   /** A ping came, with at most 125 bytes. */
