@@ -84,7 +84,6 @@ describe('Upgrader, refusing', () => {
     ],
     ['extensions that are none', plus('Sec-WebSocket-Extensions: ;'), 'HEADER_SYNTAX'],
     ['101 header fields', plus(...many(96)), 'HEADER_LIMIT'],
-    ['1999 header fields', plus(...many(1994)), 'HEADER_LIMIT'],
   ]
   for (const [name, request, kind] of table) {
     const [status, message, ...rest] = kinds[kind]
@@ -105,11 +104,12 @@ describe('Upgrader, refusing', () => {
     })
   }
 
-  it('answers 431 where the header of the handshake is behind 2000 others', async () => {
+  it('answers 431 to 2000 header fields, also where they stand in front of those of the handshake', async () => {
     await using setup = await serving()
-    const request = upgradeRequest('/').replace('\r\n', `\r\n${'a:b\r\n'.repeat(2000)}`)
+    const inFront = upgradeRequest('/').replace('\r\n', `\r\n${'a:b\r\n'.repeat(2000)}`)
     // Node drops what comes behind the first 2000, so that it is ours to notice, or refuses them itself (24 and later).
-    assert.match(await setup.server.answer(request), /^HTTP\/1\.1 431 /)
+    for (const request of [plus(...many(1995)), inFront])
+      assert.match(await setup.server.answer(request), /^HTTP\/1\.1 431 /)
     assert.equal(setup.conns.length, 0)
     await (await upgraded(setup.server)).destroy()
   })
