@@ -265,7 +265,7 @@ describe('Upgrader, accepting', () => {
     ['subprotocols that are not spoken', plus('Sec-WebSocket-Protocol: a, b')],
   ]
   for (const [name, request] of table) {
-    it(name, async () => {
+    it(`${name}`, async () => {
       await using setup = await serving()
       const client = await upgraded(setup.server, request)
       assert.equal(client.received.toString(), lines(...switching))
