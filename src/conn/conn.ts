@@ -162,9 +162,10 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * @example
    * ```ts
    * import { serve } from 'silverback'
+   * declare function signIn(message: unknown): Promise<boolean>
    * await using server = await serve({ limits: { maxMessageSize: 1024 } }, async (conn) => {
-   *   const password = await conn.read()
-   *   if (password === 'secret') conn.maxMessageSize = 1024 * 1024
+   *   const known = await signIn(await conn.read())
+   *   if (known) conn.maxMessageSize = 1024 * 1024
    * })
    * ```
    */
