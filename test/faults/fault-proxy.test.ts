@@ -129,9 +129,14 @@ describe('the fault proxy', () => {
       await using both = await line(plan)
       both.client.socket.write(text)
       await until(() => both.server.received.length === 10)
-      const expected = [client, server].map((events) => JSON.stringify(events))
-      const now = (): string[] => [both.client, both.server].map(({ events }) => JSON.stringify(events))
-      await waitUntil(() => now().join() === expected.join(), `${expected}, not ${now()}`)
+      const expected = JSON.stringify([client, server])
+      // libuv tells an RST that is found together with the bytes before it as an end.
+      const withBytes = JSON.stringify([client, ['end']])
+      const now = (): string => JSON.stringify([both.client.events, both.server.events])
+      await waitUntil(
+        () => now() === expected || (kind.startsWith('reset') && now() === withBytes),
+        `${expected}, not ${now()}`,
+      )
       // The other direction: only `end` and `stall` leave it as it was.
       if (!both.server.socket.destroyed) both.server.socket.write('answer')
       if (kind === 'end' || kind === 'stall') await until(() => both.client.received === 'answer')
@@ -143,11 +148,14 @@ describe('the fault proxy', () => {
     })
   }
 
-  it('at a time: a reset', async () => {
-    await using both = await line({ faults: [{ kind: 'reset', direction: 'toServer', atTime: 30 }] })
-    await until(() => both.client.events.includes('close'))
-    assert.deepEqual(both.client.events, ['ECONNRESET', 'close'])
-  })
+  for (const kind of ['reset', 'resetClient', 'resetServer', 'cut'] as const) {
+    it(`at a time: ${kind}`, async () => {
+      await using both = await line({ faults: [{ kind, direction: 'toServer', atTime: 30 }] })
+      const expected = JSON.stringify(ends[kind])
+      const now = (): string => JSON.stringify([both.client.events, both.server.events])
+      await waitUntil(() => now() === expected, `${expected}, not ${now()}`)
+    })
+  }
 
   it('a stall of some time loses nothing, and holds the end back too', async () => {
     await using both = await line({
