@@ -362,7 +362,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   drop(begun: boolean): void {
     if (begun && !this.#dropping) this.#messagesDropped++
     this.#dropping = true
-    this.#protocol.ignoreMessages(() => this.#messagesDropped++)
+    this.#protocol.ignoreMessages(begun ? undefined : () => this.#messagesDropped++)
   }
 
   listenerFailed(error: unknown): void {
