@@ -86,7 +86,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #wroteAt = 0
   /** Where the heartbeat's last ping ends in all that is sent. */
   #pingEnd = Number.NEGATIVE_INFINITY
-  #pingNumber = 1
+  #pingNumber = Number.POSITIVE_INFINITY
   #error: Error | undefined
   #closeError: CloseError | undefined
   #closed: Promise<CloseInfo> | undefined

@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
+import { hex } from '../frames.ts'
 import { assertNoLeaks } from '../leaks.ts'
 import { connectedPair } from '../support/connected-pair.ts'
+import { TestLink } from '../support/test-link.ts'
 
 after(() => assertNoLeaks())
 
@@ -26,5 +28,18 @@ describe('messages behind a compressed one that is still being read as a stream,
     const { wasClean, stats } = await closing
     assert.equal(wasClean, true)
     assert.deepEqual([stats.messagesReceived, stats.messagesDropped], [1, 3])
+  })
+})
+
+describe('a peer that falls silent behind a ping() of the application', () => {
+  it('is dropped as soon as any other: nothing lies between that ping and the next', async () => {
+    const peer = new TestLink({ limits: { pingInterval: 2_000, pongTimeout: 1_000 } })
+    const rtt = peer.conn.ping()
+    await peer.pass(100)
+    const [, payload = ''] = peer.sent().at(-1)?.split(' ') ?? []
+    await peer.receive({ opcode: 10, payload: hex(payload) })
+    await rtt
+    await peer.pass(3_500)
+    assert.equal(peer.conn.state, 'closed')
   })
 })
