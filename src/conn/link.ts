@@ -88,7 +88,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #wroteAt = 0
   /** Where the heartbeat's last ping ends in all that is sent. */
   #pingEnd = Number.NEGATIVE_INFINITY
-  #pingNumber = 1
+  #pingNumber = Number.POSITIVE_INFINITY
   #error: Error | undefined
   #closeError: CloseError | undefined
   #closed: Promise<CloseInfo> | undefined
@@ -367,7 +367,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   drop(begun: boolean): void {
     if (begun && !this.#dropping) this.#receivesDropped++
     this.#dropping = true
-    this.#protocol.ignoreMessages()
+    this.#protocol.ignoreMessages(begun ? undefined : () => this.#messagesDropped++)
   }
 
   listenerFailed(error: unknown): void {
