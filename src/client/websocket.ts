@@ -1,5 +1,5 @@
-import { setMaxListeners } from 'node:events'
 import type { Conn } from '../conn/conn.ts'
+import { expectListeners } from '../conn/expect-listeners.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { LimitError, ProtocolError } from '../session/errors.ts'
 import type { Message } from '../session/message.ts'
@@ -193,7 +193,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     super()
     ensurePrototype(this, new.target, WebSocket)
     // A page warns of no number of listeners.
-    setMaxListeners(0, this)
+    expectListeners(this)
     this.#url = parseWebSocketUrl(address)
     checkWebSocketProtocols(subprotocols)
     this.#origin = this.#url.origin
