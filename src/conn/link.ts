@@ -367,7 +367,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   drop(begun: boolean): void {
     if (begun && !this.#dropping) this.#receivesDropped++
     this.#dropping = true
-    this.#protocol.ignoreMessages(begun ? undefined : () => this.#messagesDropped++)
+    this.#protocol.ignoreMessages(begun ? undefined : () => this.#receivesDropped++)
   }
 
   listenerFailed(error: unknown): void {

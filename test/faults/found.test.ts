@@ -27,7 +27,7 @@ describe('messages behind a compressed one that is still being read as a stream,
     assert.equal(await stream.text(), long)
     const { wasClean, stats } = await closing
     assert.equal(wasClean, true)
-    assert.deepEqual([stats.messagesReceived, stats.messagesDropped], [1, 3])
+    assert.deepEqual([stats.messagesReceived, stats.receivesDropped], [1, 3])
   })
 })
 
