@@ -65,6 +65,8 @@ export class Peer {
   /** How reading ended: quietly, or with this. */
   readError: unknown
   info: CloseInfo | undefined
+  /** It has called `close` itself, whether or not its Close frame came first. */
+  closes = false
   /** A listener is not told of the end, so it cannot take it for a good one. */
   listens = false
 
@@ -145,6 +147,7 @@ export class Peer {
     }
     if (ending === 'wait') return
     if (rng.once(3)) await sleep(rng.below(60))
+    this.closes = true
     if (ending === 'terminate') this.conn.terminate()
     else await this.conn.close(rng.once(4) ? 4000 : 1000, 'all is said')
   }
