@@ -3,8 +3,10 @@
  * is delivered once and in order, or the sender is told; every connection says how it ended; nothing is left behind.
  */
 import { parseArgs } from 'node:util'
+import { assertSpread, minDelay, restart } from './restart.ts'
 import { runMany, type Summary } from './run-many.ts'
 import { runOnce } from './run-once.ts'
+import { stopUnderLoad } from './stop-under-load.ts'
 
 const usage = `Usage: npm run faults -- [options]
 
@@ -12,6 +14,8 @@ const usage = `Usage: npm run faults -- [options]
   --seed N         make the plans of this seed again (default: random)
   --only N         make only the run of this number
   --concurrency N  how many at a time (default 40)
+  --stop N         in place of the runs: close a server with N busy connections (try 5000)
+  --restart N      in place of the runs: restart a server with N clients that come back
   --help           this text
 
 What fails is printed with its seed and number. The plans are the same for the same seed; the times between are not.
@@ -22,6 +26,8 @@ interface Options {
   readonly seed: number
   readonly only: number | undefined
   readonly concurrency: number
+  readonly stop: number | undefined
+  readonly restart: number | undefined
 }
 
 function readOptions(): Options | undefined {
@@ -31,6 +37,8 @@ function readOptions(): Options | undefined {
       seed: { type: 'string' },
       only: { type: 'string' },
       concurrency: { type: 'string', default: '40' },
+      stop: { type: 'string' },
+      restart: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -46,6 +54,8 @@ function readOptions(): Options | undefined {
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number('seed', values.seed),
     only: values.only === undefined ? undefined : number('only', values.only),
     concurrency: Math.max(1, number('concurrency', values.concurrency)),
+    stop: values.stop === undefined ? undefined : number('stop', values.stop),
+    restart: values.restart === undefined ? undefined : number('restart', values.restart),
   }
 }
 
@@ -62,13 +72,32 @@ function report({ runs, seconds, kinds, ends, accepted, delivered }: Summary, se
   )
 }
 
-async function main({ runs, seed, only, concurrency }: Options): Promise<number> {
+async function main({ runs, seed, only, concurrency, stop, restart: clients }: Options): Promise<number> {
   const controller = new AbortController()
   process.once('SIGINT', () => controller.abort())
   const onProgress = (done: number): void => {
     if (process.stdout.isTTY) process.stdout.write(`\r${done} of ${runs} runs `)
   }
   try {
+    if (stop !== undefined) {
+      const { answers, took } = await stopUnderLoad(stop)
+      process.stdout.write(
+        `${stop} busy connections closed with 1001, all in order, in ${took.toFixed(0)} ms; all of ${answers} answers have arrived\n`,
+      )
+      return 0
+    }
+    if (clients !== undefined) {
+      for (const how of ['close', 'crash'] as const) {
+        const { back, delays } = await restart(clients, how)
+        assertSpread(delays, minDelay)
+        const sorted = [...back].sort((a, b) => a - b)
+        const [first = 0, middle = 0, last = 0] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)]
+        process.stdout.write(
+          `${how}: all ${clients} clients are back, the first after ${first.toFixed(0)} ms, half after ${middle.toFixed(0)} ms, the last after ${last.toFixed(0)} ms\n`,
+        )
+      }
+      return 0
+    }
     if (only !== undefined) {
       process.stdout.write(`${JSON.stringify(await runOnce(seed, only), undefined, 2)}\n`)
       return 0
