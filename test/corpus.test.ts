@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { readCorpus } from './corpus.ts'
 import { expectedAnswers, receiveAll, renderAll } from './engine.ts'
 import { feedEveryWay } from './frames.ts'
+import { checkClosing } from './fuzz-closing.ts'
 import {
   checkDeflate,
   checkExtensions,
@@ -31,7 +32,8 @@ for (const [name, { kind, note, bytes }] of corpus) {
           assert.deepEqual(heard, { events: renderAll(oracle), answers: expectedAnswers(oracle) })
         }
       }
-    } else if (kind === 'extensions') checkExtensions(bytes.toString())
+    } else if (kind === 'closing') checkClosing(bytes)
+    else if (kind === 'extensions') checkExtensions(bytes.toString())
     else if (kind === 'deflate') checkDeflate(bytes, 1000)
     else {
       const input = JSON.parse(bytes.toString()) as HandshakeInput
