@@ -15,6 +15,7 @@ import {
   checkDeflate,
   checkExtensions,
   checkFrames,
+  checkInflater,
   checkRequest,
   checkResponse,
   type HandshakeInput,
@@ -187,7 +188,8 @@ function fuzzExtensions(rng: Rng): string {
   return outcome
 }
 
-function fuzzDeflate(rng: Rng): string {
+/** A compressed message, whole or changed in some places. */
+function deflated(rng: Rng): { sent: Buffer; wanted: Buffer | undefined } {
   const message = makerFor(rng).bytes()
   const copies = rng.once(50) ? 5000 : 1 + rng.below(4)
   const wanted = Buffer.concat(Array.from({ length: copies }, () => message))
@@ -206,9 +208,21 @@ function fuzzDeflate(rng: Rng): string {
     else if (kind === 1) sent = Buffer.concat([sent.subarray(0, at), sent])
     else if (sent.length > 0) sent[at % sent.length] = rng.next()
   }
+  return { sent, wanted: changes === 0 ? wanted : undefined }
+}
+
+function fuzzDeflate(rng: Rng): string {
+  const { sent, wanted } = deflated(rng)
   const maxSize = rng.once(3) ? 1 + rng.below(200) : 10_000
   current = { kind: 'deflate', bytes: Buffer.from(sent), how: `limit ${maxSize}` }
-  return checkDeflate(sent, maxSize, changes === 0 ? wanted : undefined)
+  return checkDeflate(sent, maxSize, wanted)
+}
+
+function fuzzInflater(rng: Rng): Promise<string> {
+  const { sent } = deflated(rng)
+  const offsets = Array.from({ length: rng.below(6) }, () => rng.below(sent.length + 1)).sort((a, b) => a - b)
+  current = { kind: 'deflate', bytes: Buffer.from(sent), how: `as a stream, cut at ${offsets}` }
+  return checkInflater(sent, offsets)
 }
 
 function fuzzClosing(rng: Rng): string {
@@ -251,6 +265,7 @@ async function main({ streams, seconds, seed }: Options): Promise<number> {
       const rng = new Rng(seed, done)
       count(fuzzFrames(rng, done))
       if (rng.once(16)) count(fuzzDeflate(rng))
+      if (rng.once(64)) count(await fuzzInflater(rng))
       if (rng.once(8)) count(fuzzClosing(rng))
       if (rng.once(3)) count(rng.once(3) ? fuzzExtensions(rng) : fuzzHandshake(rng))
       if (done === warmUp) baseline = retainedMemory()
