@@ -96,9 +96,22 @@ export function resultsTable(results) {
 const begin = '<!-- results: npm run test:matrix -- --write -->'
 const end = '<!-- end of results -->'
 
-/** The page with another table of results. */
-export function withTable(markdown, table) {
+/** The page with these results in its table; the rows of other runtimes stay. */
+export function withResults(markdown, results) {
   const [from, to] = [markdown.indexOf(begin), markdown.indexOf(end)]
   if (from < 0 || to < from) throw new Error('docs/runtimes.md has no place for the results')
-  return `${markdown.slice(0, from + begin.length)}\n${table}\n${markdown.slice(to)}`
+  const [heading, line, ...rows] = resultsTable(results).split('\n')
+  const name = (row) => row.split('|')[1].trim()
+  const old = markdown
+    .slice(from + begin.length, to)
+    .split('\n')
+    .filter(
+      (row) => /^\| \S+( \d+)? \| [\d.]+ /.test(row) && !rows.some((other) => name(other) === name(row)),
+    )
+  // `Node 20` to `Node 26`, and then those whose names begin earlier in the alphabet.
+  const all = [...old, ...rows].sort((a, b) => {
+    const [node, other] = [a, b].map((row) => name(row).startsWith('Node'))
+    return node === other ? name(a).localeCompare(name(b)) : node ? -1 : 1
+  })
+  return `${markdown.slice(0, from + begin.length)}\n${[heading, line, ...all].join('\n')}\n${markdown.slice(to)}`
 }
