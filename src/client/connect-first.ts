@@ -1,4 +1,5 @@
 import { isIP, type Socket } from 'node:net'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { silenceErrors } from './stream-event.ts'
 
 /** How long an attempt is alone before the next begins, in milliseconds (RFC 8305 section 5). */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers'
 import { HandshakeError, WebSocketError } from '../session/errors.ts'
 import { abortable } from './abortable.ts'
 import { proxyError } from './connect-error.ts'
