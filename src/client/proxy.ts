@@ -1,7 +1,7 @@
 import { domainToASCII, URL } from 'node:url'
+import { abortable } from '../conn/abortable.ts'
 import { checkNames } from '../conn/options.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { authority, type DialTarget, withoutBrackets } from './dial-target.ts'
 import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'

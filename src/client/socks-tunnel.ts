@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers'
+import { abortable } from '../conn/abortable.ts'
 import { HandshakeError, WebSocketError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { proxyError } from './connect-error.ts'
 import type { ProxyAddress } from './proxy.ts'
 import { assertOpen, letFlow } from './stream-event.ts'

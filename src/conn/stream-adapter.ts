@@ -6,7 +6,7 @@ import { CloseCode } from '../wire/close-code.ts'
 import { unfinishedTail } from '../wire/utf8.ts'
 import { closeFrameOf } from './close-frame-of.ts'
 import type { Conn } from './conn.ts'
-import { endError, MessageBytes } from './message-bytes.ts'
+import { MessageBytes } from './message-bytes.ts'
 import { endsQuietly } from './message-iterator.ts'
 import { checkNames, checkSignal } from './options.ts'
 import { SurrogateJoiner } from './surrogate-joiner.ts'
@@ -132,7 +132,7 @@ export class StreamAdapter {
 
   /** The connection's own error, once it has ended. */
   ended(): Promise<unknown> {
-    return endError(this.#conn)
+    return this.#conn.ended()
   }
 
   /**
