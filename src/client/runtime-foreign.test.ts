@@ -33,9 +33,12 @@ const stubs = `
   })
 `
 
-const talk = `
-  const { serve } = await import('silverback')
+const load = `
+  const { dial, serve, toWebStreams } = await import('silverback')
   const { WebSocket } = await import('silverback/websocket')
+`
+
+const talk = `
   const server = await serve({}, (conn) => conn.onMessage((data) => conn.send(data)))
   const socket = new WebSocket(server.url)
   socket.addEventListener('open', () => socket.send('hello'))
@@ -44,8 +47,63 @@ const talk = `
   await server.close()
 `
 
+const fakeTimers = `
+  ${load}
+  const { connectFirst } = await import('./src/client/connect-first.ts')
+  const { Socket, createServer, connect } = await import('node:net')
+  const { SocksProxy } = await import('./test/support/socks-proxy.ts')
+  await import('socks')
+  for (const name of ['setTimeout', 'setImmediate', 'setInterval', 'clearTimeout', 'clearImmediate', 'queueMicrotask'])
+    globalThis[name] = () => ({ unref() {} })
+`
+
 describe('a runtime whose globals are others', () => {
   it('connects where EventTarget and Event were replaced before the library was loaded, as by jsdom', async () => {
-    assert.equal(await run(stubs + talk), 'hello')
+    assert.equal(await run(stubs + load + talk), 'hello')
+  })
+
+  it('goes on under fake timers that nobody moves on', async () => {
+    assert.equal(await run(fakeTimers + talk), 'hello')
+    const refused = `
+      const nobody = new WebSocket('ws://127.0.0.1:1/')
+      await new Promise((resolve) => {
+        nobody.onerror = () => console.log('error')
+        nobody.onclose = () => resolve(console.log('close'))
+      })
+    `
+    assert.equal(await run(fakeTimers + refused), 'error\nclose')
+    const streams = `
+      const server = await serve({}, async (conn) => { await conn.read(); await conn.close() })
+      const conn = await dial(server.url)
+      const { readable, writable } = toWebStreams(conn)
+      const writer = writable.getWriter()
+      await writer.write('hello')
+      await readable.getReader().read()
+      await writer.closed.catch(({ name }) => console.log(name))
+      await server.close()
+    `
+    assert.equal(await run(fakeTimers + streams), 'CloseError')
+    const race = `
+      const server = createServer().listen(0, '127.0.0.1')
+      await new Promise((resolve) => server.once('listening', resolve))
+      const { port } = server.address()
+      const open = (host) => (host === '127.0.0.1' ? connect(port, host) : new Socket())
+      const socket = await connectFirst(['::1', '127.0.0.1'], open, new AbortController().signal)
+      console.log(socket.remoteAddress)
+      socket.destroy()
+      server.close()
+    `
+    assert.equal(await run(fakeTimers + race), '127.0.0.1')
+    const socks = `
+      const server = await serve({}, () => {})
+      const proxy = await SocksProxy.start()
+      process.env.http_proxy = proxy.url('socks5h')
+      const socket = new WebSocket(server.url.replace('127.0.0.1', 'a.example'))
+      await new Promise((resolve) => { socket.onopen = socket.onerror = resolve })
+      console.log(socket.readyState)
+      await server.close()
+      await proxy[Symbol.asyncDispose]()
+    `
+    assert.equal(await run(fakeTimers + socks), '1')
   })
 })

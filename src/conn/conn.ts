@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { resolveLimits } from '../protocol/limits.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
-import { UsageError } from '../session/errors.ts'
+import { type CloseError, UsageError } from '../session/errors.ts'
 import type { HandshakeRequest, HandshakeResponse } from '../session/handshake-request.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { StandardSchema } from '../session/schema.ts'
@@ -90,6 +90,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   /** Has iterating end quietly, however this ends: whoever made the connection judges its end. @internal */
   endQuietly(): void {
     this.#link.quietEnd = true
+  }
+
+  /** Once it has ended: the error that all get who still want something of it. @internal */
+  ended(): Promise<CloseError> {
+    return this.#link.ended()
   }
 
   /** A random UUID. */
