@@ -10,6 +10,7 @@ import { checkNames } from '../conn/options.ts'
 import { UsageError } from '../session/errors.ts'
 import type { RequiresAuthorize } from './authorize.ts'
 import { checkDrain, type DrainOptions } from './drain.ts'
+import { openFastLane } from './fast-lane.ts'
 import type { ServerConn } from './server-conn.ts'
 import type { ServerStats } from './server-counters.ts'
 import { register } from './unclaimed.ts'
@@ -147,9 +148,10 @@ function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpS
     response.end('This is a WebSocket endpoint.\n')
   }
   register(onRequest)
-  return tls === undefined
-    ? createServer(timeouts, onRequest)
-    : createTlsServer({ ...timeouts, ...tls }, onRequest)
+  if (tls !== undefined) return createTlsServer({ ...timeouts, ...tls }, onRequest)
+  const server = createServer(timeouts, onRequest)
+  openFastLane(server)
+  return server
 }
 
 /** The TCP connections of a server, whoever speaks on them: HTTP itself forgets those that are not, or no longer, its own. */
