@@ -11,7 +11,8 @@ const stats = {
   bytesSent: 10,
   messagesReceived: 3,
   messagesSent: 3,
-  messagesDropped: 0,
+  sendsDropped: 0,
+  receivesDropped: 0,
   rtt: undefined,
 }
 const frame = { code: 1000, reason: '' }
@@ -84,7 +85,7 @@ describe('the judge of the random runs', () => {
       () => judge(peer('client', closed), peer('server', lost, short)),
       /is told that all is well/,
     )
-    const skips = { ...answered, stats: { ...stats, messagesDropped: 2 } }
+    const skips = { ...answered, stats: { ...stats, receivesDropped: 2 } }
     assert.throws(
       () => judge(peer('client', closed), peer('server', skips, short)),
       /is told that all is well/,

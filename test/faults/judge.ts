@@ -48,7 +48,7 @@ function judgeDelivery(sender: Peer, receiver: Peer): void {
   assert.ok(got.stats.bytesReceived <= sent.stats.bytesSent, `${way}: more bytes received than sent`)
   const lost = accepted.length - received.length
   // Behind its own Close frame a side holds nothing back: what it has no room for it drops, and counts.
-  const dropped = got.stats.messagesDropped
+  const dropped = got.stats.receivesDropped
   if (got.received !== undefined && dropped === 0)
     assert.equal(
       lost,
@@ -92,7 +92,7 @@ export function judgeHarmless(client: Peer, server: Peer): void {
     [server, client],
   ] as const) {
     assert.equal(sender.info?.wasClean, true, `${sender.name}: ${JSON.stringify(sender.info)}`)
-    if (receiver.info?.stats.messagesDropped === 0)
+    if (receiver.info?.stats.receivesDropped === 0)
       assert.equal(receiver.received.length, sender.accepted.length, `${sender.name}: not all has come`)
   }
 }
