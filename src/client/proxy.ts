@@ -1,4 +1,4 @@
-import { domainToASCII, URL } from 'node:url'
+import { domainToASCII, URL as NodeUrl } from 'node:url'
 import { abortable } from '../conn/abortable.ts'
 import { checkNames } from '../conn/options.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
@@ -125,7 +125,7 @@ export async function chooseProxy(
   if (typeof choice !== 'function') return choice
   let url: Awaited<ReturnType<ProxyChoice>>
   try {
-    url = await abortable(() => choice(new URL(target.url)), signal)
+    url = await abortable(() => choice(new NodeUrl(target.url)), signal)
   } catch (cause) {
     signal.throwIfAborted()
     throw new HandshakeError(
@@ -157,8 +157,8 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
   // Else its scheme would be taken for the host.
   if (/^[^/\\@]*:[/\\]/.test(text) && !text.includes('://')) return 'behind its scheme comes ://'
   const full = text.includes('://') ? text : `http://${text}`
-  if (!URL.canParse(full)) return 'it is not a URL'
-  const url = new URL(full)
+  if (!NodeUrl.canParse(full)) return 'it is not a URL'
+  const url = new NodeUrl(full)
   const scheme = url.protocol.slice(0, -1)
   if (!isScheme(scheme)) return 'a proxy has the scheme http, https, socks5 or socks5h'
   try {

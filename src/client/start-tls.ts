@@ -16,10 +16,30 @@ import { assertOpen, silenceErrors, streamEvent } from './stream-event.ts'
  * The options of `tls.connect` that concern TLS: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... Where to
  * connect to is not among them.
  */
-export type DialTlsOptions = Omit<ConnectionOptions, (typeof elsewhere)[number]>
+export type DialTlsOptions = Omit<
+  ConnectionOptions,
+  | 'host'
+  | 'port'
+  | 'path'
+  | 'socket'
+  | 'lookup'
+  | 'localAddress'
+  | 'localPort'
+  | 'family'
+  | 'hints'
+  | 'timeout'
+  | 'noDelay'
+  | 'keepAlive'
+  | 'keepAliveInitialDelay'
+  | 'allowHalfOpen'
+  | 'onread'
+  | 'autoSelectFamily'
+  | 'autoSelectFamilyAttemptTimeout'
+  | 'signal'
+>
 
-/** What concerns the connection below TLS: that is made elsewhere. */
-const elsewhere = [
+/** The same names: what concerns the connection below TLS, which is made elsewhere. */
+const elsewhere: readonly string[] = [
   'host',
   'port',
   'path',
@@ -38,7 +58,7 @@ const elsewhere = [
   'autoSelectFamily',
   'autoSelectFamilyAttemptTimeout',
   'signal',
-] as const
+]
 
 /** The options that are functions, which Node calls in the midst of the handshake. */
 const callbacks = ['checkServerIdentity', 'pskCallback'] as const

@@ -1,4 +1,4 @@
-import { Blob } from 'node:buffer'
+import { Blob as NodeBlob } from 'node:buffer'
 import { nextTick } from 'node:process'
 import { clearImmediate, setImmediate } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
@@ -320,7 +320,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
 
   #inForm(data: string | Uint8Array): string | ArrayBuffer | Blob {
     if (typeof data === 'string') return data
-    return this.#binaryType === 'blob' ? new Blob([data]) : toArrayBuffer(data)
+    return this.#binaryType === 'blob' ? new NodeBlob([data]) : toArrayBuffer(data)
   }
 
   /** @param info - `undefined` when the connection was never open */
