@@ -1,7 +1,7 @@
 // A server that is restarted, and the clients that come back.
 
 import assert from 'node:assert/strict'
-import { type Conn, reconnect, type Server, serve } from 'silverback'
+import { broadcast, type Conn, reconnect, type Server, serve } from 'silverback'
 
 /** What came of it. Times are milliseconds. */
 export interface RestartResult {
@@ -35,7 +35,6 @@ export async function restart(clients: number, how: 'close' | 'crash'): Promise<
     }
     const options = { minDelay, maxDelay: 4 * minDelay, stableAfter: 0, signal, onRetry }
     for await (const conn of reconnect(url, options)) {
-      // Busy until the end.
       conn.send('hello')
       for await (const _ of conn) {
         if (times++ === 0) first++
@@ -43,11 +42,12 @@ export async function restart(clients: number, how: 'close' | 'crash'): Promise<
         wake()
         break
       }
-      conn.onMessage(() => conn.send('more'))
-      conn.send('more')
+      conn.onMessage(() => {})
       await conn.closed
     }
   }
+  // The load: nobody is idle when the server goes.
+  const news = setInterval(() => broadcast(server.connections, 'news'), 50)
   const running = controllers.map(run)
   const count = async (enough: () => boolean): Promise<void> => {
     while (!enough()) {
@@ -64,6 +64,7 @@ export async function restart(clients: number, how: 'close' | 'crash'): Promise<
     server = await serve({ port }, echo)
     await count(() => back.length === clients)
   } finally {
+    clearInterval(news)
     for (const controller of controllers) controller.abort()
     await Promise.all(running)
     await server.close({ timeout: 0 })

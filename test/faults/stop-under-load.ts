@@ -36,11 +36,21 @@ export async function stopUnderLoad(connections: number, timeout = 60_000): Prom
   const got = new Map<string, number>()
   const clients: Conn[] = []
   let busy = 0
-  for (let i = 0; i < connections; i++) {
-    const conn = await dial(server.url, {
+  const connect = (i: number): Promise<Conn> =>
+    dial(server.url, {
       headers: { 'x-client': String(i) },
       limits: { closeTimeout: timeout },
+      handshakeTimeout: timeout,
     })
+  // Some at a time, and nobody asks before all are there: it is the stop that is to be under load.
+  while (clients.length < connections) {
+    const more = Array.from(
+      { length: Math.min(100, connections - clients.length) },
+      (_, i) => i + clients.length,
+    )
+    clients.push(...(await Promise.all(more.map((i) => connect(i)))))
+  }
+  for (const [i, conn] of clients.entries()) {
     let [asked, answered] = [0, 0]
     conn.onMessage((text) => {
       assert.equal(text, `answer to ${answered++}`)
@@ -49,7 +59,6 @@ export async function stopUnderLoad(connections: number, timeout = 60_000): Prom
       conn.send(String(asked++))
     })
     for (; asked < window; asked++) conn.send(String(asked))
-    clients.push(conn)
   }
   while (busy < connections) await new Promise(setImmediate)
   const start = performance.now()

@@ -15,7 +15,7 @@ over time; fails when something grows, or when something happens that should not
 
 Growth is the slope of the last two thirds of the samples (the median of those of all pairs), times their time. It may be
 10 % of the heap, or 6 MiB; 25 % of the memory outside, or 12 MiB; 20 % of RSS, or 32 MiB; 10 % of the open files, or 25;
-twice the delay, or 150 ms: whichever is more. When all clients are gone, files and connections must be gone, and
+half of the delay, or 150 ms: whichever is more. When all clients are gone, files and connections must be gone, and
 24 MiB at most may be kept.
 
 Ctrl-C ends it early, with a verdict on what there is; a second one ends it at once.

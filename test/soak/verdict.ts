@@ -33,7 +33,7 @@ export const bounds: readonly Bound[] = [
   { metric: 'external', part: 0.25, amount: 12 * MiB },
   { metric: 'rss', part: 0.2, amount: 32 * MiB },
   { metric: 'files', part: 0.1, amount: 25 },
-  { metric: 'delay', part: 2, amount: 150 },
+  { metric: 'delay', part: 0.5, amount: 150 },
 ]
 
 /** How much one measure has grown, and whether that is too much. */
