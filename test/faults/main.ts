@@ -3,6 +3,7 @@
  * is delivered once and in order, or the sender is told; every connection says how it ended; nothing is left behind.
  */
 import { parseArgs } from 'node:util'
+import { sleepFor } from './echo-process.ts'
 import { assertSpread, minDelay, restart } from './restart.ts'
 import { runMany, type Summary } from './run-many.ts'
 import { runOnce } from './run-once.ts'
@@ -16,6 +17,7 @@ const usage = `Usage: npm run faults -- [options]
   --concurrency N  how many at a time (default 40)
   --stop N         in place of the runs: close a server with N busy connections (try 5000)
   --restart N      in place of the runs: restart a server with N clients that come back
+  --sleep SECONDS  in place of the runs: stop a server's process for so long (try 60)
   --help           this text
 
 What fails is printed with its seed and number. The plans are the same for the same seed; the times between are not.
@@ -28,6 +30,7 @@ interface Options {
   readonly concurrency: number
   readonly stop: number | undefined
   readonly restart: number | undefined
+  readonly sleep: number | undefined
 }
 
 function readOptions(): Options | undefined {
@@ -39,6 +42,7 @@ function readOptions(): Options | undefined {
       concurrency: { type: 'string', default: '40' },
       stop: { type: 'string' },
       restart: { type: 'string' },
+      sleep: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -56,6 +60,7 @@ function readOptions(): Options | undefined {
     concurrency: Math.max(1, number('concurrency', values.concurrency)),
     stop: values.stop === undefined ? undefined : number('stop', values.stop),
     restart: values.restart === undefined ? undefined : number('restart', values.restart),
+    sleep: values.sleep === undefined ? undefined : number('sleep', values.sleep),
   }
 }
 
@@ -72,7 +77,15 @@ function report({ runs, seconds, kinds, ends, accepted, delivered }: Summary, se
   )
 }
 
-async function main({ runs, seed, only, concurrency, stop, restart: clients }: Options): Promise<number> {
+async function main({
+  runs,
+  seed,
+  only,
+  concurrency,
+  stop,
+  restart: clients,
+  sleep,
+}: Options): Promise<number> {
   const controller = new AbortController()
   process.once('SIGINT', () => controller.abort())
   const onProgress = (done: number): void => {
@@ -85,6 +98,13 @@ async function main({ runs, seed, only, concurrency, stop, restart: clients }: O
         `${stop} busy connections closed with 1001, all in order, in ${took.toFixed(0)} ms; all of ${answers} answers have arrived\n`,
       )
       return 0
+    }
+    if (sleep !== undefined) {
+      const { waited, log } = await sleepFor(sleep)
+      process.stdout.write(
+        `stopped for ${sleep} s: who waited was ${waited ? 'served, and is connected still' : 'NOT served'}; who did not came back. Its log:\n${log.join('\n')}\n`,
+      )
+      return waited ? 0 : 1
     }
     if (clients !== undefined) {
       for (const how of ['close', 'crash'] as const) {

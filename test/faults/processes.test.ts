@@ -1,80 +1,12 @@
 // What happens to a process: it has no files left, it is stopped and goes on.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { after, describe, it } from 'node:test'
 import { dial, HandshakeError, type LogEntry, reconnect } from 'silverback'
 import { assertNoLeaks } from '../leaks.ts'
-import { root } from '../repo.ts'
+import { EchoChild } from './echo-process.ts'
 
 after(() => assertNoLeaks())
-
-/** The echo server in a process that may open so many files. */
-class EchoChild implements AsyncDisposable {
-  readonly #child: ChildProcess
-  #output = ''
-  #wake: () => void = () => {}
-  #over = false
-
-  constructor(files: number) {
-    const node = [
-      process.execPath,
-      '--conditions=silverback:source',
-      '--import=tsx',
-      'test/faults/echo-child.ts',
-    ]
-    // Coverage would be written by a process that has no files.
-    const { NODE_V8_COVERAGE: _, ...env } = process.env
-    this.#child = spawn('sh', ['-c', `ulimit -n ${files}; exec "$0" "$@"`, ...node], {
-      cwd: root,
-      env,
-      stdio: ['pipe', 'pipe', 'inherit'],
-    })
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#output += text
-      this.#wake()
-    })
-    this.#child.once('close', () => {
-      this.#over = true
-      this.#wake()
-    })
-  }
-
-  /** Waits for what it prints, from here on. */
-  async says(pattern: RegExp): Promise<RegExpMatchArray> {
-    for (;;) {
-      const match = pattern.exec(this.#output)
-      if (match !== null) {
-        this.#output = this.#output.slice(match.index + match[0].length)
-        return match
-      }
-      assert.ok(!this.#over, `ended without ${pattern}: ${this.#output}`)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
-  }
-
-  async url(): Promise<string> {
-    return (await this.says(/listening at (\S+)\n/))[1] ?? ''
-  }
-
-  order(line: string): void {
-    this.#child.stdin?.write(`${line}\n`)
-  }
-
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
-    this.#child.kill(name)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#over) return
-    const closed = once(this.#child, 'close')
-    this.#child.kill('SIGKILL')
-    await closed
-  }
-}
 
 const inherits = process.platform === 'linux' ? false : 'needs the signals and limits of Linux'
 
