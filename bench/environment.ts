@@ -33,7 +33,7 @@ const packages = [
   'faye-websocket',
   '@trufflesuite/uws-js-unofficial',
   'bun',
-  'deno',
+  '@deno/linux-x64-glibc',
 ]
 const debianPackages = ['golang-github-gorilla-websocket-dev', 'python3-websockets', 'python3-aiohttp']
 

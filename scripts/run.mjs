@@ -1,11 +1,25 @@
 // Runs a command with a time limit. Nothing outlives it: the command leads a process group of its own, which is
 // ended as a whole on a time-out and when this process is told to stop.
 import { spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
 import { constants } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The repository's folder, without a slash at the end. */
 export const root = fileURLToPath(new URL('..', import.meta.url)).replace(/[\\/]$/, '')
+
+/** The files below a folder whose name ends so, as paths from {@link root} with `/`; without installed packages. */
+export function filesBelow(folder, ends) {
+  if (!existsSync(join(root, folder))) return []
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter(({ name }) => name !== 'node_modules' && !name.startsWith('.'))
+    .flatMap((entry) => {
+      const path = `${folder}/${entry.name}`
+      return entry.isDirectory() ? filesBelow(path, ends) : path.endsWith(ends) ? [path] : []
+    })
+    .sort()
+}
 
 const running = new Set()
 

@@ -1,11 +1,11 @@
 // `npm test`: every check of this repository, in the order in which a mistake is cheapest to find.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { coverageRows, table } from './coverage.mjs'
 import { installDocs } from './docs-api.mjs'
-import { root, run } from './run.mjs'
+import { filesBelow, root, run } from './run.mjs'
 
 const help = `Usage: npm test -- [options] [files]
 
@@ -72,17 +72,6 @@ async function check(command, args) {
   const { ok, why, stdout, output } = await run(command, args, { seconds: 180 })
   if (!ok) throw new Failure(`${output.trimEnd()}\n${[command, ...args].join(' ')} ${why}`)
   return stdout
-}
-
-function filesBelow(folder, ends) {
-  if (!existsSync(join(root, folder))) return []
-  return readdirSync(join(root, folder), { withFileTypes: true })
-    .filter(({ name }) => name !== 'node_modules' && !name.startsWith('.'))
-    .flatMap((entry) => {
-      const path = `${folder}/${entry.name}`
-      return entry.isDirectory() ? filesBelow(path, ends) : path.endsWith(ends) ? [path] : []
-    })
-    .sort()
 }
 
 /** The package as users get it: its exports map, its files and its types. Works on a packed file, without network. */

@@ -3,9 +3,11 @@ import { test } from 'node:test'
 import { readCorpus } from './corpus.ts'
 import { expectedAnswers, receiveAll, renderAll } from './engine.ts'
 import { feedEveryWay } from './frames.ts'
+import { checkClosing } from './fuzz-closing.ts'
 import {
   checkDeflate,
   checkExtensions,
+  checkInflater,
   checkRequest,
   checkResponse,
   type HandshakeInput,
@@ -20,7 +22,7 @@ test('the corpus is there', () => {
 })
 
 for (const [name, { kind, note, bytes }] of corpus) {
-  test(`corpus: ${name}, ${note}`, () => {
+  test(`corpus: ${name}, ${note}`, async () => {
     if (kind === 'frames') {
       for (const role of ['server', 'client'] as const) {
         for (const limits of limitChoices) {
@@ -31,9 +33,12 @@ for (const [name, { kind, note, bytes }] of corpus) {
           assert.deepEqual(heard, { events: renderAll(oracle), answers: expectedAnswers(oracle) })
         }
       }
-    } else if (kind === 'extensions') checkExtensions(bytes.toString())
-    else if (kind === 'deflate') checkDeflate(bytes, 1000)
-    else {
+    } else if (kind === 'closing') checkClosing(bytes)
+    else if (kind === 'extensions') checkExtensions(bytes.toString())
+    else if (kind === 'deflate') {
+      checkDeflate(bytes, 1000)
+      for (let at = 0; at <= bytes.length; at++) await checkInflater(bytes, [at])
+    } else {
       const input = JSON.parse(bytes.toString()) as HandshakeInput
       assert.equal(kind === 'request' ? typeof checkRequest(input) : typeof checkResponse(input), 'string')
     }

@@ -182,6 +182,29 @@ export function checkDeflate(payload: Buffer, maxSize: number, wanted?: Uint8Arr
   return `deflate: ${outcome}`
 }
 
+/** The same message piece by piece, as a stream has it: it comes to the same as whole. */
+export async function checkInflater(payload: Buffer, offsets: readonly number[]): Promise<string> {
+  const whole = memoryless.decode(payload, 2 ** 26)
+  const decoder = memoryless.decoder()
+  const pieces = cut(payload, offsets)
+  const output: Uint8Array[] = []
+  let failed = false
+  try {
+    for (const [index, piece] of pieces.entries())
+      for await (const part of decoder.decode(piece, index === pieces.length - 1))
+        output.push(Buffer.from(part))
+  } catch {
+    failed = true
+  } finally {
+    decoder.dispose()
+  }
+  if (typeof whole === 'string')
+    assert.ok(failed, `${whole} whole, and ${Buffer.concat(output).length} bytes in pieces`)
+  else
+    assert.ok(!failed && Buffer.compare(Buffer.concat(output), whole) === 0, `other bytes, failed: ${failed}`)
+  return failed ? 'inflated in pieces: corrupt' : 'inflated in pieces'
+}
+
 /** A request or an answer as a handshake sees it; the corpus keeps it as JSON. */
 export interface HandshakeInput {
   readonly method: string

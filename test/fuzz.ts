@@ -1,18 +1,21 @@
 /**
  * `npm run fuzz`: random streams at random cuts through both roles of the engine, compressed messages whole and broken
- * through permessage-deflate, and random headers through both handshakes. Whatever comes in, what comes out is a message or a documented fault; never an exception, never memory
- * that grows. The same seed gives the same run.
+ * through permessage-deflate, random headers through both handshakes, and random sequences around the end of a
+ * connection. Whatever comes in, what comes out is a message or a documented fault; never an exception, never memory that
+ * grows. The same seed gives the same run.
  */
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { constants, deflateRawSync } from 'node:zlib'
 import type { Protocol } from '../src/protocol/protocol.ts'
 import { type CorpusKind, writeCorpus } from './corpus.ts'
+import { checkClosing } from './fuzz-closing.ts'
 import {
   checkAgainstReference,
   checkDeflate,
   checkExtensions,
   checkFrames,
+  checkInflater,
   checkRequest,
   checkResponse,
   type HandshakeInput,
@@ -25,8 +28,9 @@ import { retainedMemory } from './memory.ts'
 
 const usage = `Usage: npm run fuzz -- [options]
 
-  --streams N   how many byte streams to try, each in both roles (default 1000000); headers come on top
-  --seconds N   stop after this time, whatever the number (default: no limit)
+  --streams N   how many byte streams to try, each in both roles ; headers and the rest come on
+                top (default 1000000, or any number with --seconds)
+  --seconds N   stop after this time (default: no limit)
   --seed N      repeat a run: the same seed gives the same inputs (default: random)
   --help        this text
 
@@ -52,7 +56,7 @@ interface Options {
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      streams: { type: 'string', default: '1000000' },
+      streams: { type: 'string' },
       seconds: { type: 'string' },
       seed: { type: 'string' },
       help: { type: 'boolean', default: false },
@@ -69,7 +73,12 @@ function readOptions(): Options {
     return value
   }
   return {
-    streams: number('streams', values.streams),
+    streams:
+      values.streams !== undefined
+        ? number('streams', values.streams)
+        : values.seconds === undefined
+          ? 1_000_000
+          : Number.POSITIVE_INFINITY,
     seconds: values.seconds === undefined ? Number.POSITIVE_INFINITY : number('seconds', values.seconds),
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number('seed', values.seed),
   }
@@ -179,7 +188,8 @@ function fuzzExtensions(rng: Rng): string {
   return outcome
 }
 
-function fuzzDeflate(rng: Rng): string {
+/** A compressed message, whole or changed in some places. */
+function deflated(rng: Rng): { sent: Buffer; wanted: Buffer | undefined } {
   const message = makerFor(rng).bytes()
   const copies = rng.once(50) ? 5000 : 1 + rng.below(4)
   const wanted = Buffer.concat(Array.from({ length: copies }, () => message))
@@ -198,9 +208,27 @@ function fuzzDeflate(rng: Rng): string {
     else if (kind === 1) sent = Buffer.concat([sent.subarray(0, at), sent])
     else if (sent.length > 0) sent[at % sent.length] = rng.next()
   }
+  return { sent, wanted: changes === 0 ? wanted : undefined }
+}
+
+function fuzzDeflate(rng: Rng): string {
+  const { sent, wanted } = deflated(rng)
   const maxSize = rng.once(3) ? 1 + rng.below(200) : 10_000
   current = { kind: 'deflate', bytes: Buffer.from(sent), how: `limit ${maxSize}` }
-  return checkDeflate(sent, maxSize, changes === 0 ? wanted : undefined)
+  return checkDeflate(sent, maxSize, wanted)
+}
+
+function fuzzInflater(rng: Rng): Promise<string> {
+  const { sent } = deflated(rng)
+  const offsets = Array.from({ length: rng.below(6) }, () => rng.below(sent.length + 1)).sort((a, b) => a - b)
+  current = { kind: 'deflate', bytes: Buffer.from(sent), how: `as a stream, cut at ${offsets}` }
+  return checkInflater(sent, offsets)
+}
+
+function fuzzClosing(rng: Rng): string {
+  const program = Buffer.from(Array.from({ length: 1 + rng.below(40) }, () => rng.below(256)))
+  current = { kind: 'closing', bytes: program, how: '' }
+  return `closing: ${checkClosing(program)}`
 }
 
 function report(error: unknown, seed: number, index: number): void {
@@ -237,11 +265,15 @@ async function main({ streams, seconds, seed }: Options): Promise<number> {
       const rng = new Rng(seed, done)
       count(fuzzFrames(rng, done))
       if (rng.once(16)) count(fuzzDeflate(rng))
+      if (rng.once(64)) count(await fuzzInflater(rng))
+      if (rng.once(8)) count(fuzzClosing(rng))
       if (rng.once(3)) count(rng.once(3) ? fuzzExtensions(rng) : fuzzHandshake(rng))
       if (done === warmUp) baseline = retainedMemory()
       else if (done % memoryEvery === 0) lookAtMemory()
       if (done % 4096 === 0 && process.stdout.isTTY) {
-        process.stdout.write(`\r${done} of ${streams} streams, ${Math.round(elapsed())} s `)
+        process.stdout.write(
+          `\r${done}${Number.isFinite(streams) ? ` of ${streams}` : ''} streams, ${Math.round(elapsed())} s `,
+        )
       }
     }
     await setImmediate()

@@ -60,9 +60,9 @@ describe('serve({ tls })', () => {
     await (await dial(`wss://localhost:${port}/`, trusting)).close()
     const onIpv6 = await serve({ tls, host: '::1' }, echo).catch((error: NodeJS.ErrnoException) => error.code)
     if (typeof onIpv6 !== 'object') return t.diagnostic(`no IPv6 here: ${onIpv6}`)
+    await using _ = onIpv6
     assert.match(onIpv6.url, /^wss:\/\/\[::1\]:\d+\/$/)
     await (await dial(onIpv6.url, trusting)).close()
-    await onIpv6.close()
   })
 
   test('both closing handshakes, and draining', async () => {

@@ -1,7 +1,8 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import { CloseDeadline } from '../conn/close-deadline.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { CloseStatus } from './close-status.ts'
-import { after, cancelAfter, RuntimeAbortController } from './runtime.ts'
+import { RuntimeAbortController } from './runtime.ts'
 
 /** How long nothing may leave before it is waited no more, in milliseconds: as long as the close timeout. */
 export const CLOSE_PATIENCE = 10_000
@@ -19,7 +20,7 @@ export async function closeWhenSent(
   const left = (): number => conn.stats.bytesSent - conn.bufferedAmount
   const deadline = new CloseDeadline(left())
   const look = (): NodeJS.Timeout =>
-    after(() => {
+    setTimeout(() => {
       if (deadline.goesOn(left())) timer = look()
       else giveUp.abort()
     }, patience)
@@ -30,7 +31,7 @@ export async function closeWhenSent(
     // Else it has ended by itself.
     if (conn.state !== 'open') return
   } finally {
-    cancelAfter(timer)
+    clearTimeout(timer)
   }
   void conn.close(code, reason)
 }

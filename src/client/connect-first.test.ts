@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import { describe, it } from 'node:test'
+import { enableFakeTimers } from '../../test/support/fake-timers.ts'
 import { connectFirst } from './connect-first.ts'
 
 const { signal: never } = new AbortController()
@@ -61,7 +62,7 @@ describe('connectFirst', () => {
   })
 
   it('begins the next after 250 ms, and does not give up the one before', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     const race = new Race()
     const connected = connectFirst(['::1', '1.1.1.1', '::2'], race.open, never)
     t.mock.timers.tick(249)
@@ -83,7 +84,7 @@ describe('connectFirst', () => {
   })
 
   it('an attempt that fails does not begin two others', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     const race = new Race()
     const connected = connectFirst(['::1', '1.1.1.1', '::2'], race.open, never)
     t.mock.timers.tick(200)
@@ -117,7 +118,7 @@ describe('connectFirst', () => {
   })
 
   it('is given up with the signal, and so are all attempts', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     const race = new Race()
     const controller = new AbortController()
     const connected = connectFirst(['::1', '1.1.1.1', '::2'], race.open, controller.signal)

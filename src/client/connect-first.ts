@@ -1,4 +1,5 @@
 import { isIP, type Socket } from 'node:net'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { silenceErrors } from './stream-event.ts'
 
 /** How long an attempt is alone before the next begins, in milliseconds (RFC 8305 section 5). */
@@ -69,12 +70,10 @@ export function connectFirst(
 /** The families in turn, beginning with that of the first address (RFC 8305 section 4). */
 function alternate(addresses: readonly string[]): string[] {
   const first = isIP(addresses[0] ?? '')
-  const [preferred, other] = [true, false].map((same) =>
-    addresses.filter((one) => (isIP(one) === first) === same),
-  )
-  const turns = Math.max(preferred?.length ?? 0, other?.length ?? 0)
-  return Array.from({ length: turns }, (_, turn) => [preferred?.[turn], other?.[turn]])
-    .flat()
+  const preferred = addresses.filter((address) => isIP(address) === first)
+  const other = addresses.filter((address) => isIP(address) !== first)
+  return addresses
+    .flatMap((_, turn) => [preferred[turn], other[turn]])
     .filter((address) => address !== undefined)
 }
 

@@ -1,7 +1,7 @@
 import { isIP, type LookupFunction, connect as netConnect, Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { abortable } from '../conn/abortable.ts'
 import { UsageError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { connectFirst } from './connect-first.ts'
 import { resolveAddresses } from './resolve-addresses.ts'
 import { assertOpen, letFlow, silenceErrors, streamEvent } from './stream-event.ts'

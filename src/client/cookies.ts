@@ -1,5 +1,5 @@
+import { abortable } from '../conn/abortable.ts'
 import { HandshakeError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { isHeaderValue } from './header-options.ts'
 
 /**

@@ -1,6 +1,7 @@
 import { isIP, type LookupFunction } from 'node:net'
 import type { Conn } from '../conn/conn.ts'
 import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
+import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { type Log, Observer } from '../conn/observer.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
 import type { SlowPolicy } from '../conn/sender.ts'
@@ -16,7 +17,6 @@ import {
   type ResolvedProxyOptions,
   resolveProxyOptions,
 } from './proxy.ts'
-import { isAbortSignal } from './runtime.ts'
 import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /** How to connect, and how the connection behaves. */

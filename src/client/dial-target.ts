@@ -1,5 +1,5 @@
+import { URL } from 'node:url'
 import { UsageError } from '../session/errors.ts'
-import { RuntimeUrl } from './runtime.ts'
 
 /** Where to connect to, as a URL says it. */
 export interface DialTarget {
@@ -25,8 +25,8 @@ const schemes = ['ws:', 'wss:', 'ws+unix:', 'wss+unix:']
  */
 export function checkUrl(given: string | URL): URL {
   // Not quoted, here and below: it may hold a password or a token, which would get into logs.
-  if (!RuntimeUrl.canParse(String(given))) throw wrongUrl('what is given is not a URL')
-  const url = new RuntimeUrl(given)
+  if (!URL.canParse(String(given))) throw wrongUrl('what is given is not a URL')
+  const url = new URL(given)
   if (!schemes.includes(url.protocol))
     throw wrongUrl(`the scheme must be ws or wss, not ${url.protocol.slice(0, -1)}`)
   if (url.username !== '' || url.password !== '')
@@ -90,7 +90,7 @@ function unixTarget(given: URL): DialTarget {
   const secure = given.protocol === 'wss+unix:'
   // A URL that is parsed anew: the rules for the path of a request are those of `ws:`.
   const query = given.href.includes('?') ? given.href.slice(given.href.indexOf('?')) : ''
-  const url = new RuntimeUrl(`${secure ? 'wss' : 'ws'}://localhost${path}${query}`)
+  const url = new URL(`${secure ? 'wss' : 'ws'}://localhost${path}${query}`)
   return { url, secure, host: 'localhost', port: secure ? 443 : 80, socketPath, label: socketPath }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners, once } from 'node:events'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
+import { enableFakeTimers } from '../../test/support/fake-timers.ts'
 import { TimeoutError } from '../session/errors.ts'
 import { HandshakeDeadline } from './handshake-deadline.ts'
 
@@ -34,6 +35,19 @@ describe('HandshakeDeadline', () => {
     assert.throws(() => new HandshakeDeadline(60_000, AbortSignal.abort(reason)), reason)
   })
 
+  it('warns of no leak where one signal is for many dials', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    const { signal } = new AbortController()
+    const deadlines = Array.from({ length: 15 }, () => new HandshakeDeadline(0, signal))
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', onWarning)
+    for (const deadline of deadlines) deadline.end()
+    assert.deepEqual(warnings, [])
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
   it('lets go of timer and signal', () => {
     const controller = new AbortController()
     const deadline = new HandshakeDeadline(60_000, controller.signal)
@@ -44,7 +58,7 @@ describe('HandshakeDeadline', () => {
   })
 
   it('has no timer where the time is 0', (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     const deadline = new HandshakeDeadline(0, undefined)
     t.mock.timers.tick(2 ** 31)
     assert.equal(deadline.signal.aborted, false)

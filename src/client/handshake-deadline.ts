@@ -1,12 +1,13 @@
+import { clearTimeout, setTimeout } from 'node:timers'
+import { onAbort } from '../conn/on-abort.ts'
 import { TimeoutError } from '../session/errors.ts'
 import { RuntimeAbortController } from './runtime.ts'
 
 /** The time that a dial may take and the caller's signal, as one signal for all its steps, redirects included. */
 export class HandshakeDeadline {
   readonly #controller = new RuntimeAbortController()
-  readonly #outer: AbortSignal | undefined
+  readonly #stop: (() => void) | undefined
   readonly #timer: NodeJS.Timeout | undefined
-  readonly #onAbort = (): void => this.#controller.abort(this.#outer?.reason)
   #expired = false
 
   /**
@@ -15,8 +16,7 @@ export class HandshakeDeadline {
    */
   constructor(timeout: number, signal: AbortSignal | undefined) {
     signal?.throwIfAborted()
-    this.#outer = signal
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    this.#stop = signal && onAbort(signal, () => this.#controller.abort(signal.reason))
     if (timeout > 0) {
       this.#timer = setTimeout(() => {
         this.#expired = true
@@ -38,6 +38,6 @@ export class HandshakeDeadline {
   /** Nothing is waited for any more: lets go of the timer and of the caller's signal. */
   end(): void {
     clearTimeout(this.#timer)
-    this.#outer?.removeEventListener('abort', this.#onAbort)
+    this.#stop?.()
   }
 }

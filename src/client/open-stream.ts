@@ -1,7 +1,7 @@
 import { isIPv4, type LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { abortable } from '../conn/abortable.ts'
 import { WebSocketError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { connectError, proxyFailure } from './connect-error.ts'
 import { type ConnectOptions, connectStream } from './connect-stream.ts'
 import { authority, type DialTarget } from './dial-target.ts'

@@ -128,6 +128,17 @@ describe('resolveProxyOptions', () => {
   }
 })
 
+describe('a URL of another realm, or of what has taken the place of the class', () => {
+  const foreign = { href: 'http://proxy:3128/', toString: () => 'http://proxy:3128/' }
+
+  it('is a URL', async () => {
+    for (const given of [foreign, { url: foreign }, () => foreign, { url: async () => foreign }]) {
+      const proxy = await chooseProxy(target, resolveProxyOptions(given), signal, {})
+      assert.equal(proxy?.label, 'proxy:3128')
+    }
+  })
+})
+
 describe('chooseProxy', () => {
   const choose = (given: unknown, url = target, environment = {}): ReturnType<typeof chooseProxy> =>
     chooseProxy(url, resolveProxyOptions(given), signal, environment)

@@ -1,11 +1,10 @@
-import { domainToASCII } from 'node:url'
+import { domainToASCII, URL as NodeUrl } from 'node:url'
+import { abortable } from '../conn/abortable.ts'
 import { checkNames } from '../conn/options.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { authority, type DialTarget, withoutBrackets } from './dial-target.ts'
 import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'
-import { RuntimeUrl } from './runtime.ts'
 import { type DialTlsOptions, withoutUndefined, wrongTlsOptions } from './start-tls.ts'
 
 /**
@@ -75,7 +74,7 @@ const reserved: ReadonlySet<string> = new Set([
 
 /** @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong */
 export function resolveProxyOptions(given: unknown): ResolvedProxyOptions {
-  if (typeof given !== 'object' || given === null || given instanceof URL)
+  if (typeof given !== 'object' || given === null || isUrl(given))
     return { choice: resolveChoice(given, 'proxy'), headers: {}, tls: {} }
   checkNames(given, ['url', 'headers', 'tls'])
   const { url, headers = {}, tls = {} } = given as ProxyOptions
@@ -94,8 +93,13 @@ export function resolveProxyOptions(given: unknown): ResolvedProxyOptions {
 function resolveChoice(given: unknown, name: string): ResolvedProxyOptions['choice'] {
   if (given === undefined) return 'environment'
   if (given === false || typeof given === 'function') return given as false | ProxyChoice
-  if (typeof given === 'string' || given instanceof URL) return proxyOrThrow(given, name)
+  if (typeof given === 'string' || isUrl(given)) return proxyOrThrow(given, name)
   throw invalid(`${name} must be a URL, a function that gives one, or false`)
+}
+
+/** One of another realm, or of what has taken the place of the runtime's class, is a URL, too. */
+function isUrl(value: unknown): value is URL {
+  return typeof (value as { readonly href?: unknown } | null)?.href === 'string'
 }
 
 function proxyOrThrow(given: string | URL, name: string): ProxyAddress {
@@ -121,7 +125,7 @@ export async function chooseProxy(
   if (typeof choice !== 'function') return choice
   let url: Awaited<ReturnType<ProxyChoice>>
   try {
-    url = await abortable(() => choice(new URL(target.url)), signal)
+    url = await abortable(() => choice(new NodeUrl(target.url)), signal)
   } catch (cause) {
     signal.throwIfAborted()
     throw new HandshakeError(
@@ -133,7 +137,7 @@ export async function chooseProxy(
     )
   }
   if (url === false || url === undefined) return undefined
-  if (typeof url === 'string' || url instanceof URL) return proxyOrThrow(url, 'proxy')
+  if (typeof url === 'string' || isUrl(url)) return proxyOrThrow(url, 'proxy')
   throw invalid('proxy: the function must give a URL, or false')
 }
 
@@ -153,8 +157,8 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
   // Else its scheme would be taken for the host.
   if (/^[^/\\@]*:[/\\]/.test(text) && !text.includes('://')) return 'behind its scheme comes ://'
   const full = text.includes('://') ? text : `http://${text}`
-  if (!RuntimeUrl.canParse(full)) return 'it is not a URL'
-  const url = new RuntimeUrl(full)
+  if (!NodeUrl.canParse(full)) return 'it is not a URL'
+  const url = new NodeUrl(full)
   const scheme = url.protocol.slice(0, -1)
   if (!isScheme(scheme)) return 'a proxy has the scheme http, https, socks5 or socks5h'
   try {

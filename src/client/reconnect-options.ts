@@ -1,4 +1,5 @@
 import type { Conn } from '../conn/conn.ts'
+import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { checkNames } from '../conn/options.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
@@ -140,7 +141,7 @@ export function resolveReconnectOptions(
   const { minDelay = 500, maxDelay = 30_000, factor = 2, stableAfter = 5_000 } = options
   const { maxAttempts = noLimit, maxElapsed = noLimit } = options
   const { random = Math.random, clock = systemTimers, network = networkStatus() } = options
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid('signal must be an AbortSignal')
+  if (signal !== undefined && !isAbortSignal(signal)) throw invalid('signal must be an AbortSignal')
   for (const [name, value] of Object.entries({ connect, retry, onRetry, random })) {
     if (typeof value !== 'function') throw invalid(`${name} must be a function, not ${typeof value}`)
   }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer'
+import { URL } from 'node:url'
 import { type DialTarget, dialTarget } from './dial-target.ts'
 import type { DialTlsOptions } from './start-tls.ts'
 

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
+import { enableFakeTimers } from '../../test/support/fake-timers.ts'
 import { HandshakeError, TimeoutError } from '../session/errors.ts'
 import { type DialOptions, resolveDialOptions } from './dial-options.ts'
 import { dialTarget } from './dial-target.ts'
@@ -359,7 +360,7 @@ describe('requestUpgrade, in time', () => {
   })
 
   it('no longer once there is an answer', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     await using server = await AnsweringServer.start((socket, accept) => socket.write(switching(accept)))
     const { socket } = await ask(server.url, { handshakeTimeout: 10 })
     t.mock.timers.tick(1_000)

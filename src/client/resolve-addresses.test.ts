@@ -52,6 +52,11 @@ describe('resolveAddresses', () => {
       boom,
     )
     await assert.rejects(resolve((() => Promise.reject(boom)) as unknown as LookupFunction), boom)
+    const thenable = {
+      // biome-ignore lint/suspicious/noThenProperty: a promise of another library
+      then: (_resolve: unknown, reject: (error: Error) => void) => reject(boom),
+    }
+    await assert.rejects(resolve((() => thenable) as unknown as LookupFunction), boom)
   })
 
   for (const found of [

@@ -1,6 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
-import { abortable } from './abortable.ts'
+import { abortable } from '../conn/abortable.ts'
+import { isThenable } from '../conn/is-thenable.ts'
 
 /**
  * The addresses of a host, in the order of the look-up: one at least.
@@ -33,7 +34,7 @@ function ask(host: string, lookup: LookupFunction, family: number): Promise<unkn
       else resolve(found)
     })
     // Of an async function: what it throws would end the process.
-    if (returned instanceof Promise) returned.catch(reject)
+    if (isThenable(returned)) returned.then(undefined, reject)
   })
 }
 

@@ -107,7 +107,7 @@ describe('judgeFailure', () => {
     const code = (name: string): Error => Object.assign(new Error(name), { code: name })
     for (const name of ['ECONNREFUSED', 'ENOTFOUND', 'ECONNRESET', 'EAI_AGAIN', 'EPROTO'])
       assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', code(name))), 'retry', name)
-    for (const name of ['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR'])
+    for (const name of ['ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE'])
       assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', code(name))), 'retry', name)
     for (const name of ['CERT_HAS_EXPIRED', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'ERR_TLS_CERT_ALTNAME_INVALID'])
       assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', code(name))), 'stop', name)
@@ -115,6 +115,26 @@ describe('judgeFailure', () => {
       assert.equal(judgeFailure(refused(undefined, name)), 'stop', name)
     for (const name of ['ERR_WS_ACCEPT', 'ERR_WS_SUBPROTOCOL', 'ERR_WS_EXTENSION', 'ERR_WS_UPGRADE_HEADER'])
       assert.equal(judgeFailure(refused(101, name)), 'stop', name)
+  })
+
+  it('stops where a server refuses the certificate or the version, or speaks no TLS', () => {
+    for (const name of [
+      'ERR_SSL_WRONG_VERSION_NUMBER',
+      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      'ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE',
+      'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE',
+      'ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE',
+      'ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED',
+      'ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED',
+      'ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN',
+      'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA',
+      'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED',
+      'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION',
+    ]) {
+      const cause = Object.assign(new Error(name), { code: name })
+      assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', cause)), 'stop', name)
+      assert.equal(judgeFailure(refused(undefined, 'ERR_WS_PROXY', cause)), 'stop', name)
+    }
   })
 
   it('stops at what the application has to mend, and not at what a network or a proxy says', () => {

@@ -131,7 +131,16 @@ const hopelessCodes: ReadonlySet<string> = new Set([
   'ERR_TLS_NO_APPLICATION_PROTOCOL',
   // That of the options, and not of a server.
   'ERR_SSL_NO_CIPHER_MATCH',
+  // What answers does not speak TLS.
+  'ERR_SSL_WRONG_VERSION_NUMBER',
 ])
+
+/**
+ * The alerts by which a server refuses our certificate, the lack of one, or our versions (RFC 8446 section 6.2). What
+ * stands before them differs between versions of OpenSSL.
+ */
+const hopelessAlert =
+  /^ERR_SSL_.*ALERT_(?:CERTIFICATE_(?:REQUIRED|EXPIRED|REVOKED|UNKNOWN)|(?:BAD|UNSUPPORTED)_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|PROTOCOL_VERSION)$/
 
 /** The codes of a network that fails, as Node and its `fetch` give them. */
 const networkCodes: ReadonlySet<string> = new Set([
@@ -159,7 +168,9 @@ const networkCodes: ReadonlySet<string> = new Set([
 const networkCalls: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo'])
 
 function isHopeless(error: unknown): boolean {
-  return causes(error).some(({ code }) => typeof code === 'string' && hopelessCodes.has(code))
+  return causes(error).some(
+    ({ code }) => typeof code === 'string' && (hopelessCodes.has(code) || hopelessAlert.test(code)),
+  )
 }
 
 /** Functions of the application fetch tokens, for one: that their network fails is no reason to give up. */

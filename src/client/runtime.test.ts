@@ -1,23 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { blobSize, isAbortSignal, readBlob } from './runtime.ts'
+import { blobSize, readBlob } from './runtime.ts'
 
 describe('the runtime', () => {
-  it('knows signals: its own, and those of what has taken their place', () => {
-    const { signal } = new AbortController()
-    assert.equal(isAbortSignal(signal), true)
-    const before = globalThis.AbortSignal
-    class Other {}
-    try {
-      globalThis.AbortSignal = Other as unknown as typeof AbortSignal
-      assert.equal(isAbortSignal(signal), true)
-      assert.equal(isAbortSignal(new Other()), true)
-    } finally {
-      globalThis.AbortSignal = before
-    }
-    for (const value of [undefined, null, {}, new Other()]) assert.equal(isAbortSignal(value), false)
-  })
-
   it('has of a Blob what it holds, and not what its class says', async () => {
     class Lying extends Blob {
       override arrayBuffer(): Promise<ArrayBuffer> {

@@ -7,6 +7,7 @@ import { assertNoLeaks } from '../../test/leaks.ts'
 import { SocksProxy, type SocksProxyOptions } from '../../test/support/socks-proxy.ts'
 import { HandshakeError } from '../session/errors.ts'
 import { parseProxy } from './proxy.ts'
+import { judgeFailure, type RetryVerdict } from './retry-verdict.ts'
 import { loadSocks, socksTunnel } from './socks-tunnel.ts'
 
 after(() => assertNoLeaks())
@@ -96,29 +97,44 @@ describe('socksTunnel', () => {
     }
   })
 
-  const refusals: [name: string, options: SocksProxyOptions, login: string, message: RegExp][] = [
+  const refusals: [
+    name: string,
+    options: SocksProxyOptions,
+    login: string,
+    message: RegExp,
+    verdict: RetryVerdict,
+  ][] = [
     [
       'refuses',
       { status: 2 },
       'user:secret@',
       /^the proxy proxy\.example:1080 makes no connection: .*NotAllowed$/,
+      'stop',
     ],
-    ['cannot reach the server', { status: 4 }, '', /HostUnreachable$/],
+    ['cannot reach the server', { status: 4 }, '', /HostUnreachable$/, 'retry'],
     [
       'wants another password',
       { login: 'user:other' },
       'user:secret@',
       /makes no connection: .*[Aa]uthentication/,
+      'stop',
     ],
-    ['wants a password', { login: 'user:other' }, '', /makes no connection: .*[Aa]uth/],
-    ['answers for the server', { behind: 'HTTP/1.1 101 X' }, '', /sent something behind its answer$/],
+    ['wants a password', { login: 'user:other' }, '', /makes no connection: .*[Aa]uth/, 'stop'],
+    [
+      'answers for the server',
+      { behind: 'HTTP/1.1 101 X' },
+      '',
+      /sent something behind its answer$/,
+      'retry',
+    ],
   ]
-  for (const [name, options, login, message] of refusals) {
+  for (const [name, options, login, message, verdict] of refusals) {
     it(`a proxy that ${name}`, async () => {
       await using server = await echo()
       await using proxy = await SocksProxy.start(options)
       const error = await refusal(ask(proxy.port, { host: 'a.example', port: server.port }, login))
       assert.match(error.message, message)
+      assert.equal(judgeFailure(error), verdict)
     })
   }
 

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers'
+import { abortable } from '../conn/abortable.ts'
 import { HandshakeError, WebSocketError } from '../session/errors.ts'
-import { abortable } from './abortable.ts'
 import { proxyError } from './connect-error.ts'
 import type { ProxyAddress } from './proxy.ts'
 import { assertOpen, letFlow } from './stream-event.ts'
@@ -44,8 +45,9 @@ export async function socksTunnel(
     if (error instanceof WebSocketError) throw error
     // The package's errors carry user and password: nothing but their message is told.
     const { message } = error as Error
-    // What has a cause that is no network's is not tried again: another user or password is wanted.
-    const cause = /authentication/i.test(message) ? new Error(message) : undefined
+    // What has a cause that is no network's is not tried again: another user or password is wanted, or the rules of the
+    // proxy forbid it (RFC 1928 section 6).
+    const cause = /authentication|NotAllowed/i.test(message) ? new Error(message) : undefined
     throw proxyError(proxy.label, `makes no connection: ${message}`, { cause })
   }
 }

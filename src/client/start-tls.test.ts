@@ -140,8 +140,22 @@ describe('startTls', () => {
     assert.equal(await check(() => assert.fail(boom)), boom)
     assert.equal(await check(() => assert.fail(boom), false), boom)
     assert.equal(await check(() => boom), boom)
-    for (const verdict of [() => Promise.reject(boom), () => 'no', () => true])
+    const thenable = (): unknown => ({
+      // biome-ignore lint/suspicious/noThenProperty: a promise of another make
+      then: (_resolve: unknown, reject: (error: Error) => void) => reject(boom),
+    })
+    for (const verdict of [() => Promise.reject(boom), thenable, () => 'no', () => true])
       assert.match((await check(verdict)).message, /^tls\.checkServerIdentity must return an Error/)
+  })
+
+  it('takes whatever is false for the word that a certificate is fine, as Node does', async () => {
+    await using server = await tlsServer()
+    for (const verdict of [undefined, null, false, '', 0]) {
+      const checkServerIdentity = (() => verdict) as DialTlsOptions['checkServerIdentity']
+      const socket = await start(server.port, 'a.example', { ...ca, checkServerIdentity })
+      assert.equal(socket.authorized, true)
+      socket.destroy()
+    }
   })
 
   it('fails with what a pre-shared key is not found with, and does not end the process', async () => {
@@ -152,10 +166,37 @@ describe('startTls', () => {
     const shake = (pskCallback: () => unknown): Promise<TLSSocket> =>
       start(server.port, 'localhost', { ...options, pskCallback } as DialTlsOptions)
     assert.equal(await failure(shake(() => assert.fail(boom))), boom)
-    for (const given of [{}, 'x', { psk }, { psk, identity: 'x'.repeat(129) }, { psk: 'x', identity: 'me' }])
+    for (const given of [{}, 'x', 0, { psk }, { psk: 'x', identity: 'me' }])
       assert.match((await failure(shake(() => given))).message, /^tls\.pskCallback must return/)
+    const promised = await failure(shake(() => Promise.reject(boom)))
+    assert.match(promised.message, /^tls\.pskCallback must return/)
+    for (const given of [
+      { psk, identity: 'x'.repeat(257) },
+      { psk: Buffer.alloc(513), identity: 'me' },
+    ])
+      assert.match(
+        (await failure(shake(() => given))).message,
+        /^tls\.pskCallback may give a psk of 512 bytes/,
+      )
     assert.match(String((await failure(shake(() => null))).code), /^ERR_SSL_/)
     ;(await shake(() => ({ psk, identity: 'me' }))).destroy()
+  })
+
+  it('takes pre-shared keys and identities as long as Node does', async () => {
+    const psk = Buffer.alloc(512, 1)
+    const identity = 'x'.repeat(256)
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const tls = { maxVersion, ciphers: 'PSK:TLS_AES_128_GCM_SHA256' }
+      const seen: string[] = []
+      const pskCallback = (_socket: unknown, given: string): Buffer => {
+        seen.push(given)
+        return psk
+      }
+      await using server = await tlsServer({ ...tls, pskCallback } as TlsOptions)
+      const options = { ...tls, checkServerIdentity: () => undefined, pskCallback: () => ({ psk, identity }) }
+      ;(await start(server.port, 'localhost', options as DialTlsOptions)).destroy()
+      assert.deepEqual([...new Set(seen)], [identity])
+    }
   })
 
   it('shows a certificate of its own', async () => {

@@ -8,6 +8,8 @@ import {
   connect as tlsConnect,
 } from 'node:tls'
 import { types } from 'node:util'
+import { isThenable } from '../conn/is-thenable.ts'
+import { silent } from '../conn/silent.ts'
 import { assertOpen, silenceErrors, streamEvent } from './stream-event.ts'
 
 /**
@@ -36,7 +38,7 @@ export type DialTlsOptions = Omit<
   | 'signal'
 >
 
-/** What concerns the connection below TLS: that is made elsewhere. */
+/** The same names: what concerns the connection below TLS, which is made elsewhere. */
 const elsewhere: readonly string[] = [
   'host',
   'port',
@@ -144,9 +146,11 @@ function guarded(
     }
   const check: typeof defaultCheck = (host, certificate) => {
     const verdict: unknown = checkServerIdentity(host, certificate)
-    if (verdict === undefined || types.isNativeError(verdict)) return verdict
-    if (verdict instanceof Promise) verdict.catch(() => {})
-    throw new TypeError('tls.checkServerIdentity must return an Error or undefined')
+    // To Node whatever is false is fine, too.
+    if (!verdict) return undefined
+    if (types.isNativeError(verdict)) return verdict
+    if (isThenable(verdict)) silent(Promise.resolve(verdict))
+    throw new TypeError('tls.checkServerIdentity must return an Error or undefined, and not a promise')
   }
   const distrust = new Error('the certificate was not checked')
   if (pskCallback === undefined) return { checkServerIdentity: guard(check, distrust) }
@@ -156,14 +160,19 @@ function guarded(
 
 type PreSharedKey = ReturnType<NonNullable<DialTlsOptions['pskCallback']>>
 
-/** The longest key and identity that every OpenSSL takes, in bytes. */
-const MOST_KEY = 256
-const MOST_IDENTITY = 128
+/** What Node has room for, in bytes: it would end the process with what is longer. */
+const MOST_KEY = 512
+const MOST_IDENTITY = 256
 
-function checkKey(given: PreSharedKey): PreSharedKey {
-  const { psk, identity }: { psk?: unknown; identity?: unknown } = given ?? {}
+function checkKey(given: unknown): PreSharedKey {
   if (given === null || given === undefined) return null
-  if (ArrayBuffer.isView(psk) && psk.byteLength <= MOST_KEY)
-    if (typeof identity === 'string' && Buffer.byteLength(identity) <= MOST_IDENTITY) return given
-  throw new TypeError('tls.pskCallback must return a psk of bytes and an identity, or null')
+  if (isThenable(given)) silent(Promise.resolve(given))
+  const { psk, identity } = given as { readonly psk?: unknown; readonly identity?: unknown }
+  if (!ArrayBuffer.isView(psk) || typeof identity !== 'string')
+    throw new TypeError('tls.pskCallback must return a psk of bytes and an identity, or null')
+  if (psk.byteLength > MOST_KEY || Buffer.byteLength(identity) > MOST_IDENTITY)
+    throw new TypeError(
+      `tls.pskCallback may give a psk of ${MOST_KEY} bytes and an identity of ${MOST_IDENTITY}, not more`,
+    )
+  return given as PreSharedKey
 }

@@ -1,10 +1,10 @@
 import { unescape as percentDecode } from 'node:querystring'
+import { URL } from 'node:url'
 import type { Conn } from '../conn/conn.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { HandshakeError } from '../session/errors.ts'
 import type { DialOptions } from './dial-options.ts'
 import { dial } from './dialer.ts'
-import { RuntimeUrl } from './runtime.ts'
 import { isBlockedPort } from './websocket-url.ts'
 
 /**
@@ -32,7 +32,7 @@ export async function openWebSocket(
 ): Promise<Conn> {
   if (isBlockedPort(url))
     throw new HandshakeError('ERR_WS_CONNECT', `port ${url.port} is that of another service`)
-  const target = new RuntimeUrl(url)
+  const target = new URL(url)
   target.username = target.password = ''
   const options: DialOptions = {
     subprotocols,

@@ -1,8 +1,9 @@
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
 import type { CloseStatus } from './close-status.ts'
 import { CLOSE_PATIENCE, closeWhenSent } from './close-when-sent.ts'
 import { snapshot } from './message-data.ts'
-import { after, blobSize, cancelAfter, inTask, readBlob } from './runtime.ts'
+import { blobSize, readBlob } from './runtime.ts'
 
 /** Messages that leave one behind the other are counted as one up to this many bytes. */
 const BATCH = 16 * 1024
@@ -76,10 +77,10 @@ export class WebSocketSendQueue {
     if (this.#waiting.length === 0) return void closeWhenSent(this.#conn, status)
     this.#closing = status
     // A Blob that is never read, such as that of a pipe, must not keep the connection for ever.
-    const timer = after(() => {
+    const timer = setTimeout(() => {
       if (this.#waiting.length > 0) this.#fail()
     }, this.#patience)
-    void this.#conn.closed.then(() => cancelAfter(timer))
+    void this.#conn.closed.then(() => clearTimeout(timer))
   }
 
   /** The connection has ended in order: what was sent in time has left. Otherwise, what was not seen to leave counts for ever. */
@@ -129,7 +130,7 @@ export class WebSocketSendQueue {
   /** Looks once at the end of this turn, and once there is room, so that nobody need ask to have it known at the end. */
   async #watch(): Promise<void> {
     this.#watching = true
-    await new Promise((resolve) => inTask(resolve))
+    await new Promise((resolve) => setImmediate(resolve))
     this.#forgetSent()
     // Rejects at the end of the connection.
     if (this.#batches.length > 0)

@@ -440,6 +440,18 @@ describe('the handshake of a stream', () => {
     await server.deserted()
   })
 
+  it('warns of no leak where one signal is for many', async () => {
+    const warnings: Error[] = []
+    const onWarning = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    const controller = new AbortController()
+    const streams = Array.from({ length: 15 }, () => new WebSocketStream(nowhere, controller))
+    controller.abort()
+    await Promise.allSettled(streams.map(({ closed }) => closed))
+    process.off('warning', onWarning)
+    assert.deepEqual(warnings, [])
+  })
+
   it('is given up by its signal, which does nothing later', async () => {
     await using server = await echo()
     const controller = new AbortController()

@@ -4,7 +4,10 @@ import {
   WritableStream,
   type WritableStreamDefaultController,
 } from 'node:stream/web'
+import { setImmediate } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
+import { isAbortSignal } from '../conn/is-abort-signal.ts'
+import { onAbort } from '../conn/on-abort.ts'
 import { silent } from '../conn/silent.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import type { Message } from '../session/message.ts'
@@ -12,7 +15,7 @@ import { CloseCode } from '../wire/close-code.ts'
 import { type CloseStatus, checkCloseStatus } from './close-status.ts'
 import { closeWhenSent } from './close-when-sent.ts'
 import { snapshot, toArrayBuffer, toMessageData } from './message-data.ts'
-import { inTask, isAbortSignal, RuntimeAbortController, RuntimeDomException } from './runtime.ts'
+import { RuntimeAbortController, RuntimeDomException } from './runtime.ts'
 import {
   ensurePrototype,
   expose,
@@ -140,13 +143,12 @@ export class WebSocketStream {
   }
 
   #connect(protocols: readonly string[], signal: AbortSignal | undefined): void {
-    const onAbort = (): void => this.#abort()
-    signal?.addEventListener('abort', onAbort)
+    const stop = signal && onAbort(signal, () => this.#abort())
     openWebSocket(this.#url, protocols, this.#handshake.signal)
-      .finally(() => signal?.removeEventListener('abort', onAbort))
+      .finally(stop)
       .then(
-        (conn) => inTask(() => this.#established(conn)),
-        () => inTask(() => this.#ended(undefined)),
+        (conn) => setImmediate(() => this.#established(conn)),
+        () => setImmediate(() => this.#ended(undefined)),
       )
   }
 
@@ -208,7 +210,7 @@ export class WebSocketStream {
         await this.#closed.promise
       },
     })
-    void conn.closed.then((info) => inTask(() => this.#ended(info)))
+    void conn.closed.then((info) => setImmediate(() => this.#ended(info)))
     this.#opened.resolve({
       extensions: conn.extensions,
       protocol: conn.subprotocol,

@@ -1,5 +1,6 @@
+import { URL } from 'node:url'
 import { isToken } from '../wire/header-grammar.ts'
-import { RuntimeDomException, RuntimeUrl } from './runtime.ts'
+import { RuntimeDomException } from './runtime.ts'
 
 /**
  * The URL that a page gave (WebSockets Standard, "get a URL record"). There is no page here whose address a relative
@@ -9,8 +10,8 @@ import { RuntimeDomException, RuntimeUrl } from './runtime.ts'
  */
 export function parseWebSocketUrl(given: string): URL {
   // Not quoted: it may hold a password or a token.
-  if (!RuntimeUrl.canParse(given)) throw syntaxError('The URL is invalid')
-  const url = new RuntimeUrl(given)
+  if (!URL.canParse(given)) throw syntaxError('The URL is invalid')
+  const url = new URL(given)
   if (url.protocol === 'http:') url.protocol = 'ws:'
   else if (url.protocol === 'https:') url.protocol = 'wss:'
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {

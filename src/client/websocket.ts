@@ -1,5 +1,8 @@
-import { setMaxListeners } from 'node:events'
+import { Blob as NodeBlob } from 'node:buffer'
+import { nextTick } from 'node:process'
+import { clearImmediate, setImmediate } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
+import { expectListeners } from '../conn/expect-listeners.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { LimitError, ProtocolError } from '../session/errors.ts'
 import type { Message } from '../session/message.ts'
@@ -10,13 +13,11 @@ import { defineEventHandlers, EventHandlers } from './event-handlers.ts'
 import { toArrayBuffer, toMessageData } from './message-data.ts'
 import {
   blobSize,
-  cancelTask,
-  inTask,
   RuntimeAbortController,
-  RuntimeBlob,
   RuntimeDomException,
   RuntimeEvent,
   RuntimeMessageEvent,
+  runtimeMicrotask,
 } from './runtime.ts'
 import {
   defineConstants,
@@ -193,14 +194,14 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     super()
     ensurePrototype(this, new.target, WebSocket)
     // A page warns of no number of listeners.
-    setMaxListeners(0, this)
+    expectListeners(this)
     this.#url = parseWebSocketUrl(address)
     checkWebSocketProtocols(subprotocols)
     this.#origin = this.#url.origin
     openWebSocket(this.#url, subprotocols, this.#handshake.signal).then(
       // All that listeners hear of is told in a task of its own: they see what the last one did, promises included.
-      (conn) => inTask(() => this.#established(conn)),
-      () => inTask(() => this.#closed(undefined)),
+      (conn) => setImmediate(() => this.#established(conn)),
+      () => setImmediate(() => this.#closed(undefined)),
     )
   }
 
@@ -295,20 +296,20 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
 
   /** Delivers one message a task: taken one by one, so that what waits is bounded by the connection's own limits. */
   #receive(conn: Conn, messages: AsyncIterator<Message>): void {
-    const idle = inTask(() => {
+    const idle = setImmediate(() => {
       this.#idle = true
     })
     const next = ({ done, value }: IteratorResult<Message, undefined>): void => {
       if (done) return ended()
-      cancelTask(idle)
+      clearImmediate(idle)
       this.#idle = false
-      inTask(() => {
+      setImmediate(() => {
         this.#deliver(value)
         this.#receive(conn, messages)
       })
     }
     // How it ended is told by `closed`, where it is an error too.
-    const ended = (): void => void conn.closed.then((info) => inTask(() => this.#closed(info)))
+    const ended = (): void => void conn.closed.then((info) => setImmediate(() => this.#closed(info)))
     messages.next().then(next, ended)
   }
 
@@ -319,7 +320,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
 
   #inForm(data: string | Uint8Array): string | ArrayBuffer | Blob {
     if (typeof data === 'string') return data
-    return this.#binaryType === 'blob' ? new RuntimeBlob([data]) : toArrayBuffer(data)
+    return this.#binaryType === 'blob' ? new NodeBlob([data]) : toArrayBuffer(data)
   }
 
   /** @param info - `undefined` when the connection was never open */
@@ -335,7 +336,7 @@ export const WebSocket: WebSocketConstructor = class WebSocket extends EventTarg
     if (!failed) return this.#fire(event)
     this.#fire(new RuntimeEvent('error'))
     // Within the same task, but behind what the listeners of `error` have made ready: their ticks, and then their promises.
-    queueMicrotask(() => process.nextTick(() => this.#fire(event)))
+    runtimeMicrotask(() => nextTick(() => this.#fire(event)))
   }
 
   static {

@@ -65,3 +65,55 @@ describe('abortable', () => {
     assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 })
+
+describe('abortable, of work that is begun', () => {
+  it('settles as the work does, and leaves nothing on the signal', async () => {
+    const { signal } = new AbortController()
+    assert.equal(await abortable(() => 1, signal), 1)
+    assert.equal(await abortable(async () => 2, signal), 2)
+    const boom = new Error('boom')
+    const throwing = (): never => {
+      throw boom
+    }
+    await assert.rejects(abortable(throwing, signal), boom)
+    await assert.rejects(
+      abortable(async () => throwing(), signal),
+      boom,
+    )
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
+  it('does not begin when it is too late', async () => {
+    await assert.rejects(
+      abortable(() => assert.fail('begun'), AbortSignal.abort(reason)),
+      reason,
+    )
+  })
+
+  it('rejects at once with the reason, and discards what comes late', async () => {
+    const controller = new AbortController()
+    const late = pending<string>()
+    const discarded: string[] = []
+    const result = abortable(
+      () => late.promise,
+      controller.signal,
+      (value) => discarded.push(value),
+    )
+    controller.abort(reason)
+    await assert.rejects(result, reason)
+    late.resolve('late')
+    await late.promise
+    await Promise.resolve()
+    assert.deepEqual(discarded, ['late'])
+  })
+
+  it('a failure that comes late is of no interest', async () => {
+    const controller = new AbortController()
+    const late = pending<string>()
+    const result = abortable(() => late.promise, controller.signal)
+    controller.abort(reason)
+    await assert.rejects(result, reason)
+    late.reject(new Error('late'))
+    await assert.rejects(late.promise)
+  })
+})

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import { resolveLimits } from '../protocol/limits.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
-import { UsageError } from '../session/errors.ts'
+import { type CloseError, UsageError } from '../session/errors.ts'
 import type { HandshakeRequest, HandshakeResponse } from '../session/handshake-request.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
 import type { StandardSchema } from '../session/schema.ts'
@@ -92,6 +92,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     this.#link.quietEnd = true
   }
 
+  /** Once it has ended: the error that all get who still want something of it. @internal */
+  ended(): Promise<CloseError> {
+    return this.#link.ended()
+  }
+
   /** A random UUID. */
   get id(): string {
     this.#id ??= randomUUID()
@@ -162,9 +167,10 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
    * @example
    * ```ts
    * import { serve } from 'silverback'
+   * declare function signIn(message: unknown): Promise<boolean>
    * await using server = await serve({ limits: { maxMessageSize: 1024 } }, async (conn) => {
-   *   const password = await conn.read()
-   *   if (password === 'secret') conn.maxMessageSize = 1024 * 1024
+   *   const known = await signIn(await conn.read())
+   *   if (known) conn.maxMessageSize = 1024 * 1024
    * })
    * ```
    */

@@ -85,6 +85,11 @@ describe('the answer to a Close frame', () => {
     assert.deepEqual(answerClose({ close: (given) => given }, none), none)
   })
 
+  it('is the usual one where a handler returns null, as programs in JavaScript do', () => {
+    const close = (() => null) as unknown as () => undefined
+    assert.deepEqual(answerClose({ close }, frame), { code: frame.code, reason: '' })
+  })
+
   it('may hold what any Close frame may', () => {
     for (const bad of [
       { code: 1006, reason: '' },

@@ -2,12 +2,13 @@ import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import type { CloseFrame } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
+import { isThenable } from './is-thenable.ts'
 import { silent } from './silent.ts'
 
 /**
  * What an application does about control frames, beside what the connection does by itself (RFC 6455 section 5.5). The
- * handlers are called as the frames come, ahead of messages that wait to be read; one that throws closes the connection
- * with 1011.
+ * handlers for pings and pongs are called as the frames come, ahead of messages that wait to be read, that for Close
+ * when it is about to be answered: behind what we have sent before. One that throws closes the connection with 1011.
  */
 export interface ControlHandlers {
   /** A ping came, with at most 125 bytes. */
@@ -87,8 +88,9 @@ export function tellControl(
 /** The Close frame to answer the peer's with: the application's, or one with the same code. */
 export function answerClose(control: ControlHandlers | undefined, frame: CloseFrame): CloseFrame {
   const answer = control?.close?.(frame)
-  if (answer === undefined) return { code: frame.code, reason: '' }
-  if (typeof (answer as { readonly then?: unknown } | null)?.then === 'function') {
+  // From JavaScript, null says as little.
+  if (answer === undefined || answer === null) return { code: frame.code, reason: '' }
+  if (isThenable(answer)) {
     // Nobody else would hear of its rejection.
     silent(Promise.resolve(answer))
     throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the close handler must answer at once, not by a promise')

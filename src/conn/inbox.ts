@@ -96,6 +96,11 @@ export class Inbox implements StreamHandler, StreamOwner {
     return this.#listener !== undefined
   }
 
+  /** Whether a message that comes now is handed out at once. */
+  get taken(): boolean {
+    return this.#queue.length === 0 && (this.#listener !== undefined || this.#waiters.length > 0)
+  }
+
   /** How the next text message should come. */
   get text(): TextAs {
     const form = this.#waiters[0]?.form ?? this.#text

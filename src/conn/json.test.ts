@@ -230,16 +230,24 @@ describe('json', () => {
   })
 
   it('ends with the reason of a signal while a schema that never answers is waited for', async () => {
-    const peer = new TestLink()
-    const controller = new AbortController()
-    const never = schema<never>(() => new Promise(() => {}))
-    const values = collect(peer.conn.json(never, { signal: controller.signal }))
-    values.catch(() => {})
-    await peer.receiveTexts('1')
+    // biome-ignore lint/suspicious/noThenProperty: a promise of another library
+    const thenable = { then() {} } as unknown as Promise<never>
     const reason = new Error('no patience')
-    controller.abort(reason)
-    await assert.rejects(values, reason)
-    peer.conn.terminate()
+    for (const answer of [new Promise<never>(() => {}), thenable]) {
+      const peer = new TestLink()
+      const controller = new AbortController()
+      const values = collect(
+        peer.conn.json(
+          schema<never>(() => answer),
+          { signal: controller.signal },
+        ),
+      )
+      values.catch(() => {})
+      await peer.receiveTexts('1')
+      controller.abort(reason)
+      await assert.rejects(values, reason)
+      peer.conn.terminate()
+    }
   })
 
   it('takes no schema that is none, and nothing that is not called', () => {

@@ -3,6 +3,7 @@ import type { Data } from '../session/message.ts'
 import { describeIssue, type StandardSchema } from '../session/schema.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import { abortable } from './abortable.ts'
+import { isThenable } from './is-thenable.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
 import { signalOf } from './options.ts'
@@ -90,8 +91,8 @@ async function parse<T>(
   const validated = schema['~standard'].validate(value)
   // Who gives up need not wait for a validator that takes its time.
   const result =
-    validated instanceof Promise && signal !== undefined
-      ? await abortable(validated, signal)
+    isThenable(validated) && signal !== undefined
+      ? await abortable(Promise.resolve(validated), signal)
       : await validated
   if (result.issues === undefined) return result
   return invalid('ERR_WS_INVALID_MESSAGE', describeIssue(result.issues))

@@ -65,6 +65,19 @@ describe('sending', () => {
     peer.conn.terminate()
   })
 
+  it('keeps a short message by itself when it has to wait, and lets a reader have it as it came', async () => {
+    for (const waits of [true, false]) {
+      const peer = new TestLink()
+      const pongs = Array.from({ length: 200 }, () => ({ opcode: 10, payload: 'x'.repeat(100) }))
+      const early = waits ? undefined : peer.conn.read()
+      await peer.receive({ opcode: 2, payload: 'y' }, ...pongs)
+      const message = (await (early ?? peer.conn.read())) as Uint8Array
+      assert.equal(Buffer.from(message).toString(), 'y')
+      assert.equal(message.buffer.byteLength > 20_000, !waits)
+      peer.conn.terminate()
+    }
+  })
+
   it('tells when more than 64 KiB wait, and when there is room again', async () => {
     const peer = new TestLink()
     peer.stream.hold()

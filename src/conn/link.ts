@@ -88,7 +88,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #wroteAt = 0
   /** Where the heartbeat's last ping ends in all that is sent. */
   #pingEnd = Number.NEGATIVE_INFINITY
-  #pingNumber = 1
+  #pingNumber = Number.POSITIVE_INFINITY
   #error: Error | undefined
   #closeError: CloseError | undefined
   #closed: Promise<CloseInfo> | undefined
@@ -280,7 +280,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (type === 'text' && inbox.text === 'string') {
       inbox.push(bytes.toString(ascii ? 'latin1' : 'utf8', start, end), type)
     } else {
-      inbox.push(own(bytes, start, end, SMALL_CHUNK), type)
+      inbox.push(own(bytes, start, end, inbox.taken ? SMALL_CHUNK : 0), type)
     }
   }
 
@@ -367,7 +367,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   drop(begun: boolean): void {
     if (begun && !this.#dropping) this.#receivesDropped++
     this.#dropping = true
-    this.#protocol.ignoreMessages()
+    this.#protocol.ignoreMessages(begun ? undefined : () => this.#receivesDropped++)
   }
 
   listenerFailed(error: unknown): void {

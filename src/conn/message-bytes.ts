@@ -58,7 +58,7 @@ export class MessageBytes {
     if (value === undefined) {
       // A loop over a connection of `reconnect` ends quietly whatever happened: bytes that are missing need telling.
       if (endsQuietly(await this.#conn.closed)) return undefined
-      throw await endError(this.#conn)
+      throw await this.#conn.ended()
     }
     this.#message = value
     // It may have come just before we were told.
@@ -68,10 +68,4 @@ export class MessageBytes {
     const message = `${value.type} message where only ${this.#type} is taken`
     throw new ProtocolError('ERR_WS_MESSAGE_TYPE', CloseCode.UnsupportedData, message)
   }
-}
-
-/** The connection's own error, once it has ended. */
-export async function endError(conn: Conn): Promise<unknown> {
-  await conn.closed
-  return conn.drained().catch((error: unknown) => error)
 }

@@ -235,6 +235,15 @@ describe('a message as a Web stream', () => {
     assert.deepEqual([(await next).done, stream.done], [true, true])
   })
 
+  it('that is cancelled passes the reason on to who waits beside it', async () => {
+    const reason = new Error('enough')
+    const { stream } = setUp()
+    const waiting = stream[Symbol.asyncIterator]().next()
+    await stream.readable.cancel(reason)
+    await assert.rejects(waiting, reason)
+    await assert.rejects(stream.text(), reason)
+  })
+
   it('can be cancelled', async () => {
     const { stream, chunks, push } = setUp()
     push('one')

@@ -85,8 +85,8 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * The same as a Web stream. It holds nothing back: a chunk is taken when it is asked for. Its `cancel` cancels the rest
-   * of the message.
+   * The same as a Web stream. It holds nothing back: a chunk is taken when it is asked for. Its `cancel` is that of the
+   * message, with the same reason.
    */
   get readable(): ReadableStream<Uint8Array> {
     this.#readable ??= new ReadableStream<Uint8Array>(
@@ -96,7 +96,7 @@ export class MessageStream implements AsyncIterable<Uint8Array> {
           if (chunk === undefined) controller.close()
           else controller.enqueue(chunk)
         },
-        cancel: () => this.cancel(),
+        cancel: (reason) => this.cancel(reason),
       },
       { highWaterMark: 0 },
     )

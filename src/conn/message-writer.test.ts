@@ -108,6 +108,8 @@ describe('a writer', () => {
       ['text', ['\ud83d', 'x'], '\ufffdx'],
       ['text', ['\ud83d\ud83d', '\ude00'], '\ufffd😀'],
       ['text', ['\ude00\ud83d'], '\ufffd\ufffd'],
+      ['text', ['\ud83d', Buffer.from('x'), '\ude00'], '\ufffdx\ufffd'],
+      ['text', [hex('c3'), '', hex('a9')], 'é'],
       ['binary', ['\ud83d', '\ude00'], '😀'],
       ['binary', ['\ud83d'], '\ufffd'],
       ['binary', ['\ud83d', Buffer.from('x'), '\ude00'], '\ufffdx\ufffd'],
@@ -159,10 +161,6 @@ describe('what a writer refuses', () => {
     [
       'a string behind half a character in bytes',
       (writer) => writer.write(hex('c3')).then(() => writer.write('x')),
-    ],
-    [
-      'bytes behind half a character in a string',
-      (writer) => writer.write('\ud83d').then(() => writer.write(hex('61'))),
     ],
     ['an end inside a character', (writer) => writer.write(hex('c3')).then(() => writer.close())],
   ]
@@ -492,6 +490,42 @@ describe('a writer as a Web stream', () => {
       signals.map(({ aborted }) => aborted),
       [true, true],
     )
+    peer.conn.terminate()
+  })
+
+  it('takes a write that waits when the writer itself is closed', async () => {
+    const { peer, writer } = setUp()
+    peer.stream.hold()
+    const web = writer.writable.getWriter()
+    web.closed.catch(() => {})
+    const written = web.write(new Uint8Array(5000 * KiB))
+    assert.equal(await isPending(written), true)
+    const closed = writer.close()
+    assert.equal(await isPending(written), true)
+    peer.stream.release()
+    await Promise.all([written, closed])
+    await turn()
+    assert.match(peer.sent()[0] as string, /^binary \(5120000\)/)
+    peer.conn.terminate()
+  })
+
+  it('gives a write that waits up when it is aborted behind the close of the writer', async () => {
+    const { peer, writer } = setUp()
+    peer.stream.hold()
+    const web = writer.writable.getWriter()
+    web.closed.catch(() => {})
+    const written = web.write(new Uint8Array(5000 * KiB))
+    assert.equal(await isPending(written), true)
+    const closed = writer.close()
+    assert.equal(await isPending(written), true)
+    const reason = new Error('changed my mind')
+    await web.abort(reason)
+    await assert.rejects(written, reason)
+    assert.equal(peer.conn.state, 'open')
+    peer.stream.release()
+    await closed
+    await turn()
+    assert.match(peer.sent()[0] as string, /^binary \(5120000\)/)
     peer.conn.terminate()
   })
 

@@ -11,11 +11,10 @@ import type { Link } from './link.ts'
 import { onAbort } from './on-abort.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { silent } from './silent.ts'
+import { SurrogateJoiner } from './surrogate-joiner.ts'
 
 /** How the connection is closed when the rest of a message does not come. */
 const ABANDONED: CloseFrame = { code: CloseCode.InternalError, reason: 'message abandoned' }
-
-const LAST_HIGH_SURROGATE = /[\ud800-\udbff]$/
 
 /**
  * One message that is sent while it is made, in as many frames as it takes (RFC 6455 section 5.4). Made by
@@ -39,8 +38,7 @@ export class MessageWriter implements AsyncDisposable {
   readonly #link: Link
   readonly #message: OutgoingMessage
   readonly #utf8 = new Utf8Validator()
-  /** The first half of a character whose second half is to come with the next string. */
-  #half = ''
+  readonly #halves = new SurrogateJoiner()
   #room: Promise<void> | undefined
   #state: 'open' | 'closed' | 'aborted' = 'open'
   #writable: WritableStream<string | Uint8Array> | undefined
@@ -58,7 +56,8 @@ export class MessageWriter implements AsyncDisposable {
    * Sends the next piece; the data is copied. Resolves when there is room for more: wait for it, or what waits grows
    * until, beyond `maxSendBuffer`, the connection is closed with 1013.
    *
-   * @param data - bytes of a text message must be UTF-8 all together, wherever they are cut
+   * @param data - bytes of a text message must be UTF-8 all together, wherever they are cut. A string may be cut inside a
+   * character, too; a first half that its second half does not follow becomes U+FFFD, as with `conn.send`
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the data cannot be sent; `ERR_WS_WRITER_ENDED` behind `close` or `abort`
    * @throws CloseError when the connection has ended
    */
@@ -119,7 +118,11 @@ export class MessageWriter implements AsyncDisposable {
       start: (controller) => {
         // In Node since 18, but not in its types.
         aborted = (controller as unknown as { readonly signal: AbortSignal }).signal
-        onAbort(aborted, () => this.abort(aborted.reason))
+        onAbort(aborted, () => {
+          this.abort(aborted.reason)
+          // Behind `close`, too, nobody waits for the peer any more.
+          over.abort(aborted.reason)
+        })
         if (this.#state !== 'open') return
         onAbort(over.signal, () => {
           if (this.#state === 'aborted' && !aborted.aborted) controller.error(over.signal.reason)
@@ -156,12 +159,14 @@ export class MessageWriter implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#checkOpen()
     if (!this.#utf8.complete) throw this.#refuse('the text ends inside a character')
-    // As `send` does with half a character that nothing follows.
-    if (this.#half !== '') this.#link.sender.write(this.#message, Buffer.from(this.#half, 'utf8'))
+    if (this.#halves.waits) this.#link.sender.write(this.#message, Buffer.from(this.#halves.flush(), 'utf8'))
     this.#state = 'closed'
-    this.#over?.abort()
-    if (this.#link.sender.complete(this.#message)) return this.#drained()
-    return this.#ended()
+    try {
+      await (this.#link.sender.complete(this.#message) ? this.#drained() : this.#ended())
+    } finally {
+      // Not before: a write that waits has been taken, and is no failure.
+      this.#over?.abort()
+    }
   }
 
   #checkOpen(): void {
@@ -174,21 +179,15 @@ export class MessageWriter implements AsyncDisposable {
     if (content instanceof Prepared)
       throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'a prepared message is no piece of another')
     if (typeof content === 'string') return this.#encodeText(content)
-    if (this.type === 'text') {
-      if (this.#half !== '') throw this.#refuse('bytes follow half a character')
-      if (!this.#utf8.push(content, 0, content.length))
-        throw this.#refuse('the bytes of a text must be UTF-8')
-    }
-    const half = Buffer.from(this.#half, 'utf8')
-    this.#half = ''
-    return Buffer.concat([half, content])
+    if (this.type === 'text' && !this.#utf8.push(content, 0, content.length))
+      throw this.#refuse('the bytes of a text must be UTF-8')
+    return Buffer.concat([Buffer.from(this.#halves.flush(), 'utf8'), content])
   }
 
   #encodeText(text: string): Uint8Array {
-    if (this.type === 'text' && !this.#utf8.complete) throw this.#refuse('a string follows half a character')
-    const all = this.#half + text
-    this.#half = LAST_HIGH_SURROGATE.exec(all)?.[0] ?? ''
-    return Buffer.from(this.#half === '' ? all : all.slice(0, -1), 'utf8')
+    if (text !== '' && this.type === 'text' && !this.#utf8.complete)
+      throw this.#refuse('a string follows half a character')
+    return Buffer.from(this.#halves.join(text), 'utf8')
   }
 
   #giveUp(error: unknown): never {

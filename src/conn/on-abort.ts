@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events'
+import { expectListeners } from './expect-listeners.ts'
 
 /**
  * Calls back when the signal is aborted, at once if it is already.
@@ -10,8 +10,8 @@ export function onAbort(signal: AbortSignal, callback: () => void): () => void {
     callback()
     return () => {}
   }
-  // One signal that stops all connections of a server is no leak, but Node warns of more than ten listeners.
-  setMaxListeners(0, signal)
+  // One signal that stops all connections of a server is no leak.
+  expectListeners(signal)
   signal.addEventListener('abort', callback, { once: true })
   return () => signal.removeEventListener('abort', callback)
 }

@@ -54,6 +54,21 @@ describe('checkSubprotocols', () => {
 })
 
 describe('signalOf', () => {
+  it('takes signals of the runtime where others have taken their place, and those others', () => {
+    const { signal } = new AbortController()
+    const before = globalThis.AbortSignal
+    class Other {}
+    try {
+      globalThis.AbortSignal = Other as unknown as typeof AbortSignal
+      for (const each of [signal, new Other()]) {
+        assert.equal(signalOf({ signal: each } as object), each)
+        refuses(() => signalOf(each as object), /^options must be an object with a signal/)
+      }
+    } finally {
+      globalThis.AbortSignal = before
+    }
+  })
+
   it('is the signal, if there is one', () => {
     const { signal } = new AbortController()
     assert.equal(signalOf({ signal }), signal)

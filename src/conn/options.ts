@@ -1,5 +1,6 @@
 import { UsageError } from '../session/errors.ts'
 import { isToken, maxSubprotocols } from '../wire/header-grammar.ts'
+import { isAbortSignal } from './is-abort-signal.ts'
 
 /**
  * Refuses options that do not exist: a misspelt limit would otherwise be no limit.
@@ -21,7 +22,7 @@ export function checkNames(options: object, names: readonly string[]): void {
 
 /** @throws UsageError `ERR_WS_INVALID_OPTION` for what is no signal */
 export function checkSignal(signal: unknown): void {
-  if (signal !== undefined && !(signal instanceof AbortSignal))
+  if (signal !== undefined && !isAbortSignal(signal))
     throw new UsageError('ERR_WS_INVALID_OPTION', 'signal must be an AbortSignal')
 }
 
@@ -36,7 +37,7 @@ export function signalOf(
 ): AbortSignal | undefined {
   if (options === undefined) return undefined
   checkNames(options, names)
-  if (options instanceof AbortSignal)
+  if (isAbortSignal(options))
     throw new UsageError('ERR_WS_INVALID_OPTION', 'options must be an object with a signal, not the signal')
   checkSignal(options.signal)
   return options.signal

@@ -1,6 +1,6 @@
 /**
- * A message may keep a chunk of this size alive, however short it is itself: copying costs more than it saves, and of
- * messages that wait there are `maxQueuedMessages` at most.
+ * A message that is handed out at once may keep a chunk of this size alive, however short it is itself: copying costs
+ * more than it saves. One that has to wait may not, or a peer could fill the memory beyond `maxQueuedBytes`.
  */
 export const SMALL_CHUNK: number = 32 * 1024
 

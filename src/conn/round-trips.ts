@@ -70,8 +70,8 @@ export class RoundTrips {
   #remember(payload: Uint8Array, settle: Outstanding['settle']): void {
     // One pong answers all pings before it, so the oldest are the ones to forget; those somebody waits for stay.
     if (this.#outstanding.length >= MAX_OUTSTANDING) {
-      const silent = this.#outstanding.findIndex((ping) => ping.settle === undefined)
-      if (silent >= 0) this.#outstanding.splice(silent, 1)
+      const unwatched = this.#outstanding.findIndex((ping) => ping.settle === undefined)
+      if (unwatched >= 0) this.#outstanding.splice(unwatched, 1)
     }
     this.#outstanding.push({ number: this.#number, payload, sentAt: this.#clock.now(), settle })
   }

@@ -6,9 +6,10 @@ import { CloseCode } from '../wire/close-code.ts'
 import { unfinishedTail } from '../wire/utf8.ts'
 import { closeFrameOf } from './close-frame-of.ts'
 import type { Conn } from './conn.ts'
-import { endError, MessageBytes } from './message-bytes.ts'
+import { MessageBytes } from './message-bytes.ts'
 import { endsQuietly } from './message-iterator.ts'
 import { checkNames, checkSignal } from './options.ts'
+import { SurrogateJoiner } from './surrogate-joiner.ts'
 
 /** What the messages of a connection are as streams. */
 export interface StreamOptions {
@@ -60,8 +61,8 @@ export class StreamAdapter {
   readonly #messages: AsyncIterator<Message, undefined>
   /** The beginning of a character whose end is to come with the next write. */
   #half: Uint8Array | undefined
-  /** The same of a string: a high surrogate whose low one is to come. */
-  #high = ''
+  /** The same of strings. */
+  readonly #halves = new SurrogateJoiner()
 
   constructor(conn: Conn, { type = 'binary', objectMode = false }: StreamOptions) {
     this.#conn = conn
@@ -106,9 +107,7 @@ export class StreamAdapter {
    */
   async finish(): Promise<void> {
     if (this.#half !== undefined) throw notText('the text ends inside a character')
-    // As `send` does with half a character that nothing follows.
-    if (this.#high !== '') this.#send(this.#high)
-    this.#high = ''
+    if (this.#halves.waits) this.#send(this.#halves.flush())
     // The time for closing is limited, that for sending is not.
     await this.#conn.drained().catch(() => {})
     const info = await this.#conn.close()
@@ -122,7 +121,7 @@ export class StreamAdapter {
    */
   close(error: unknown, complete: boolean): void {
     if (this.#conn.state !== 'open') return
-    const { code, reason } = closeFrame(error, complete && this.#half === undefined && this.#high === '')
+    const { code, reason } = closeFrame(error, complete && this.#half === undefined && !this.#halves.waits)
     void this.#conn.close(code, reason)
   }
 
@@ -133,7 +132,7 @@ export class StreamAdapter {
 
   /** The connection's own error, once it has ended. */
   ended(): Promise<unknown> {
-    return endError(this.#conn)
+    return this.#conn.ended()
   }
 
   /**
@@ -159,8 +158,7 @@ export class StreamAdapter {
     if (typeof data === 'string' && half === undefined) return this.#ownText(data)
     let bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : toBytes(data)
     if (bytes === undefined) return data
-    if (this.#high !== '') bytes = Buffer.concat([Buffer.from(this.#high, 'utf8'), bytes])
-    this.#high = ''
+    if (this.#halves.waits) bytes = Buffer.concat([Buffer.from(this.#halves.flush(), 'utf8'), bytes])
     if (this.#type === 'text') {
       if (half !== undefined) bytes = Buffer.concat([half, bytes])
       const end = unfinishedTail(bytes, 0, bytes.length)
@@ -174,11 +172,8 @@ export class StreamAdapter {
   /** The text without the half of a character at its end. In objects each string is a message of its own. */
   #ownText(text: string): string | undefined {
     if (this.#type === undefined) return text
-    const all = this.#high + text
-    const halved = (all.charCodeAt(all.length - 1) & 0xfc00) === 0xd800
-    this.#high = halved ? all.slice(-1) : ''
-    if (halved) return all.length === 1 ? undefined : all.slice(0, -1)
-    return all
+    const whole = this.#halves.join(text)
+    return whole === '' && this.#halves.waits ? undefined : whole
   }
 
   #send(data: Sendable): boolean {

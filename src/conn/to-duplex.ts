@@ -57,7 +57,8 @@ class ConnDuplex extends Duplex {
 
   constructor(conn: Conn, options: StreamOptions) {
     const { objectMode = false, allowHalfOpen = false, signal } = options
-    // Nothing is read ahead: what waits, waits in the connection, and is not lost when the stream is destroyed.
+    // One piece is read ahead (see below), no more: what else waits, waits in the connection, and is not lost when the
+    // stream is destroyed.
     // A string stays one: what is cut inside a character is put together again.
     super({ objectMode, allowHalfOpen, readableHighWaterMark: 0, decodeStrings: false })
     this.#adapter = new StreamAdapter(conn, options)

@@ -1,4 +1,5 @@
 import { ReadableStream, WritableStream } from 'node:stream/web'
+import { setImmediate } from 'node:timers'
 import type { Data } from '../session/message.ts'
 import type { Sendable } from '../session/session.ts'
 import { abortable } from './abortable.ts'

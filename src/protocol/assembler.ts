@@ -4,15 +4,16 @@ const FIRST_CAPACITY = 1024
 /** No buffer for small pieces grows beyond this: then it is full, and another one begins. */
 const LARGEST_CAPACITY = 64 * 1024
 
-/** Pieces of so many bytes are kept where they are, if that keeps no more than twice as much memory alive. */
+/** Pieces of so many bytes are kept where they are, if they are nearly all of their chunk: that keeps little else alive. */
 const KEPT_SIZE = 8 * 1024
+const KEPT_SHARE = 15 / 16
 
 const EMPTY = Buffer.alloc(0)
 
 /**
  * Puts a fragmented message, or one that comes in several chunks, together. Large pieces stay in the chunk that they
- * came in until the message is complete, small ones are copied; so it takes about twice the bytes received,
- * whatever a header has promised and however they were cut.
+ * came in until the message is complete, small ones are copied; so it takes at most about twice the bytes received, also
+ * in the moment when all is joined, whatever a header has promised and however they were cut.
  */
 export class Assembler {
   /** The bytes so far, but for those in the buffer. */
@@ -31,7 +32,7 @@ export class Assembler {
   append(chunk: Buffer, start: number, end: number): void {
     const size = end - start
     this.#length += size
-    if (size >= KEPT_SIZE && size * 2 >= chunk.buffer.byteLength) {
+    if (size >= KEPT_SIZE && size >= KEPT_SHARE * chunk.buffer.byteLength) {
       this.#seal()
       this.#pieces.push(chunk.subarray(start, end))
       return

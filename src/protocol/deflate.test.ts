@@ -130,6 +130,12 @@ test('what is cut off, or goes on where it should end, is corrupt', () => {
     assert.equal(deflate.decode(bytes(wrong), MiB), 'corrupt', wrong)
 })
 
+test('a final block that is cut off is corrupt, also where what is appended to the message would end it', () => {
+  assert.equal(make().decode(bytes('d3 91 e6 cb 91 e6 98 77'), MiB), 'corrupt')
+  // A final block of no bytes, without the end that every sender takes away.
+  assert.deepEqual(make().decode(bytes('01'), MiB), Buffer.alloc(0))
+})
+
 test('bytes of chance are decoded or refused, and never throw', () => {
   const decoders = [make(), make({ receive: kept }), make({ receive: { takeover: true, windowBits: 8 } })]
   fc.assert(

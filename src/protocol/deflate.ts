@@ -200,7 +200,10 @@ export class Deflate implements Extension {
       length += buffer.length
       used += engine.bytesWritten
       if (length > maxSize) return 'too large'
-      const complete = used >= payload.length
+      const beyond = used - payload.length
+      // What was appended has ended a block that the message was cut off in. Only a block of no bytes ends there rightly.
+      if (beyond > 0 && beyond !== FLUSH.length && beyond !== TAIL.length) return 'corrupt'
+      const complete = beyond >= 0
       if (complete) return remember(parts.length === 1 ? buffer : Buffer.concat(parts, length))
       if (window === this.#received) window = copyOf(window)
       window?.append(buffer)

@@ -186,8 +186,9 @@ describe('Output', () => {
     assert.equal(output.pending, 400_000)
     const waiting = output.take() as Uint8Array[]
     assert.ok(waiting.length < 20, `${waiting.length} pieces`)
-    const memory = waiting.reduce((sum, piece) => sum + piece.buffer.byteLength, 0)
-    assert.ok(memory < 500_000, `${memory} bytes of memory`)
+    // Small ones share a pool, of another size in each version of Node.
+    const memory = [...new Set(waiting.map(({ buffer }) => buffer))].reduce((sum, b) => sum + b.byteLength, 0)
+    assert.ok(memory < 600_000, `${memory} bytes of memory`)
   })
 
   it('can be taken in steps, cut anywhere', () => {

@@ -117,7 +117,7 @@ export class Protocol {
   /** It has been received whole, and is longer than `maxMessageSize` once decoded. */
   #heldMessage: Buffer | undefined
   /** Messages are not wanted any more. */
-  #ignoring = false
+  #ignoring: (() => void) | undefined
   /** `receive` is running: a fault takes effect at its end. */
   #receiving = false
 
@@ -257,9 +257,13 @@ export class Protocol {
     if (!this.#holdEnd && !this.#receiving) this.conclude()
   }
 
-  /** From now on messages are read over, neither checked nor delivered; control frames are as always. */
-  ignoreMessages(): void {
-    this.#ignoring = true
+  /**
+   * From now on messages are read over, neither checked nor delivered; control frames are as always.
+   *
+   * @param onMessage - hears of each one that begins
+   */
+  ignoreMessages(onMessage: () => void = () => {}): void {
+    this.#ignoring = onMessage
     if (this.#held) this.#decoder.suspended = this.#held = false
     this.#heldMessage = undefined
     this.#assembler?.take()
@@ -415,8 +419,8 @@ export class Protocol {
     if (isControl(this.#opcode)) {
       if (last && fresh) this.#onControl(chunk, start, end)
       else this.#collectControl(chunk, start, end, last)
-    } else if (this.#ignoring) {
-      // Read over.
+    } else if (this.#ignoring !== undefined) {
+      if (fresh && this.#opcode !== Opcode.Continuation) this.#ignoring()
     } else if (fresh && last && this.#fin && this.#opcode !== Opcode.Continuation && !this.#streamed) {
       this.#deliver(chunk, start, end, bits)
     } else {
@@ -432,7 +436,7 @@ export class Protocol {
   /** Only where messages may come that are longer than is taken whole. */
   #holdIfLarge(): void {
     const max = this.#rsv === 0 ? this.#maxMessageSize : encodedSize(this.#maxMessageSize)
-    if (this.#announced > max && !this.#streamed && !this.#ignoring) this.#hold()
+    if (this.#announced > max && !this.#streamed && this.#ignoring === undefined) this.#hold()
   }
 
   /** A message is too long to be taken whole. */

@@ -1,4 +1,5 @@
 import type { Conn } from '../conn/conn.ts'
+import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import { UsageError } from '../session/errors.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
@@ -34,8 +35,7 @@ export function checkDrain(options: DrainOptions): ResolvedDrainOptions {
     throw wrong(`the reason must be a string of at most ${MAX_REASON_SIZE} bytes of UTF-8`)
   if (!Number.isInteger(timeout) || timeout < 0 || timeout > MAX_TIMEOUT)
     throw wrong(`the timeout must be an integer from 0 to ${MAX_TIMEOUT}, not ${String(timeout)}`)
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw wrong('the signal must be an AbortSignal')
+  if (signal !== undefined && !isAbortSignal(signal)) throw wrong('the signal must be an AbortSignal')
   return { code, reason, timeout, signal }
 }
 

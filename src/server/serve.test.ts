@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type Server as HttpServer } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
@@ -13,6 +13,7 @@ import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient, upgradeRequest } from '../../test/raw-client.ts'
 import { certificate, privateKey } from '../../test/support/certificate.ts'
 import { TestServer } from '../../test/support/test-server.ts'
+import { until } from '../../test/support/until.ts'
 import { dial } from '../client/dialer.ts'
 import { UsageError } from '../session/errors.ts'
 import { refuse } from './refuse.ts'
@@ -499,7 +500,9 @@ describe('serve, close', () => {
     const request = upgradeRequest('/')
     const late = new RawClient(portOf(server))
     late.write(request.slice(0, 20))
-    await once(server.server, 'connection')
+    const [socket] = (await once(server.server, 'connection')) as [Socket]
+    // A connection on which nothing has come yet is idle, and ends at once.
+    await until(() => socket.bytesRead === 20, 'the first bytes')
     const closed = server.close({ timeout: 5_000 })
     late.write(request.slice(20))
     await late.until(() => late.closed, 'an answer')

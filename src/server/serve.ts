@@ -1,6 +1,10 @@
 import { once } from 'node:events'
 import { createServer, type Server as HttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer, type ServerOptions as TlsOptions } from 'node:https'
+import {
+  createServer as createTlsServer,
+  type ServerOptions as TlsOptions,
+  Server as TlsServer,
+} from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { checkNames } from '../conn/options.ts'
 import { UsageError } from '../session/errors.ts'
@@ -192,5 +196,6 @@ function encodeSocketPath(path: string): string {
 }
 
 function isTls(server: HttpServer): boolean {
-  return 'setSecureContext' in server
+  // Bun's have no setSecureContext.
+  return 'setSecureContext' in server || server instanceof TlsServer
 }

@@ -1,0 +1,489 @@
+// What hostile peers can make a server hold, as docs/hostile.md quotes it:
+//   npm run measure:hostile
+// Each attack is made on a server in a process of its own, whose memory (RSS) is told before, and at its peak. Ends with
+// 1 when a server grew by more than its bound, holds on to a connection that it should have dropped, serves no newcomer
+// afterwards, or had an error that nobody caught.
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { cpus } from 'node:os'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { constants, deflateRawSync } from 'node:zlib'
+import { broadcast, dial, serve } from 'silverback'
+import { frame } from '../test/frames.ts'
+import { upgradeRequest } from '../test/raw-client.ts'
+
+const KiB = 1024
+const MiB = 1024 * KiB
+/** What a process may grow by whatever is done to it: compiled code, garbage, buffers that all connections share. */
+const BASE = 64 * MiB
+const mask = Uint8Array.of(1, 2, 3, 4)
+const request = upgradeRequest('/echo')
+const compressed = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
+const MESSAGE = 16 * KiB
+
+/** A client that says what it is told, and reads unless it is paused. */
+class Attacker {
+  constructor(port, reads = true) {
+    this.socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    this.length = 0
+    this.head = ''
+    this.last = Buffer.alloc(0)
+    this.gone = new Promise((resolve) => this.socket.once('close', resolve))
+    this.socket.on('error', () => {})
+    // What is only half closed by the server is gone as far as we are concerned.
+    this.socket.on('end', () => this.socket.destroy())
+    this.socket.on('data', (chunk) => {
+      this.length += chunk.length
+      if (this.head.length < 200) this.head += chunk.toString('latin1')
+      this.last = chunk
+      if (!reads && this.head.includes('\r\n\r\n')) this.socket.pause()
+    })
+  }
+
+  /** One that has had its 101. */
+  static async upgraded(port, headers = {}, { path = '/echo', reads = true } = {}) {
+    const attacker = new Attacker(port, reads)
+    attacker.socket.write(upgradeRequest(path, headers))
+    while (!attacker.head.includes('\r\n\r\n') && !attacker.socket.destroyed)
+      await Promise.race([once(attacker.socket, 'data'), attacker.gone])
+    if (!attacker.head.startsWith('HTTP/1.1 101')) throw new Error(`no connection: ${attacker.head}`)
+    return attacker
+  }
+
+  /** Resolves when the kernel has it, or the connection is gone. */
+  async write(bytes) {
+    if (this.socket.destroyed) return
+    await Promise.race([new Promise((resolve) => this.socket.write(bytes, () => resolve())), this.gone])
+  }
+
+  end() {
+    this.socket.destroy()
+    return this.gone
+  }
+}
+
+/** Makes so many, some at a time: a queue of connections to be accepted is short. */
+async function many(count, make) {
+  const all = []
+  const worker = async () => {
+    while (all.length < count) {
+      const index = all.push(undefined) - 1
+      all[index] = await make(index)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(64, count) }, worker))
+  return all
+}
+
+const repeat = (bytes, count) => Buffer.concat(Array.from({ length: count }, () => bytes))
+
+/** A flood over connections, and then a ping whose pong says that all has been read. */
+async function flood(port, count, begin, part, parts) {
+  const attackers = await many(count, () => Attacker.upgraded(port))
+  await Promise.all(
+    attackers.map(async (attacker) => {
+      await attacker.write(begin)
+      for (let i = 0; i < parts; i++) await attacker.write(part)
+      const pong = once(attacker.socket, 'data')
+      await attacker.write(frame({ opcode: 9, mask }))
+      await Promise.race([pong, attacker.gone])
+      if (attacker.socket.destroyed) throw new Error('the server hung up on what it has to bear')
+    }),
+  )
+  return attackers
+}
+
+function fragments(size) {
+  return (port, count, each) => {
+    const part = repeat(frame({ opcode: 0, fin: false, payload: Buffer.alloc(size), mask }), 10_000)
+    return flood(port, count, frame({ opcode: 2, fin: false, mask }), part, Math.ceil(each / 10_000))
+  }
+}
+
+/** Compressed zeros, about a thousandth of their size. */
+function bomb(mebibytes) {
+  const unit = deflateRawSync(Buffer.alloc(MiB), { level: 9, finishFlush: constants.Z_FULL_FLUSH })
+  return repeat(unit, mebibytes).subarray(0, -4)
+}
+
+function inFrames(payload, size) {
+  const frames = []
+  for (let at = 0; at < payload.length; at += size) {
+    const first = at === 0
+    const fin = at + size >= payload.length
+    frames.push(
+      frame({
+        opcode: first ? 2 : 0,
+        rsv: first ? 4 : 0,
+        fin,
+        payload: payload.subarray(at, at + size),
+        mask,
+      }),
+    )
+  }
+  return Buffer.concat(frames)
+}
+
+/** Peers that stop reading, while everybody is told much. */
+function stalled(slow) {
+  return async (port, count, each, victim) => {
+    const attackers = await many(count, () => Attacker.upgraded(port, {}, { reads: false }))
+    await victim.ask({ talk: each, slow })
+    return attackers
+  }
+}
+
+const allGone = { gone: true }
+
+/**
+ * `count` connections, each of which does so much of it; `perConnection` is what one may cost beyond {@link BASE}.
+ * An attack returns the attackers, and those of one with `gone` must be dropped by the server itself.
+ */
+const attacks = [
+  {
+    name: 'empty fragments',
+    unit: 'fragments each',
+    count: 20,
+    each: 1_000_000,
+    perConnection: 0,
+    run: fragments(0),
+  },
+  {
+    name: 'fragments of one byte',
+    unit: 'fragments each',
+    count: 20,
+    each: 1_000_000,
+    perConnection: 2 * MiB,
+    run: fragments(1),
+  },
+  {
+    name: 'messages that dribble in, byte by byte, and never end',
+    unit: 'bytes each',
+    count: 1000,
+    each: 200,
+    perConnection: 16 * KiB,
+    async run(port, count, each) {
+      const bytes = frame({ opcode: 2, length: MiB, payload: Buffer.alloc(each), mask })
+      const attackers = await many(count, () => Attacker.upgraded(port))
+      for (const byte of bytes) await Promise.all(attackers.map((one) => one.write(Buffer.of(byte))))
+      return attackers
+    },
+  },
+  {
+    name: 'pings by peers that read nothing',
+    unit: 'pings each',
+    count: 50,
+    each: 100_000,
+    perConnection: 256 * KiB,
+    async run(port, count, each) {
+      const attackers = await many(count, () => Attacker.upgraded(port, {}, { reads: false }))
+      const part = repeat(frame({ opcode: 9, payload: Buffer.alloc(125), mask }), 1000)
+      const all = attackers.map(async (one) => {
+        for (let i = 0; i < each / 1000; i++) await one.write(part)
+      })
+      await Promise.all(all)
+      return attackers
+    },
+  },
+  {
+    name: 'messages of 64 KiB by peers that read nothing of the echo',
+    unit: 'messages each',
+    count: 50,
+    each: 400,
+    perConnection: 8 * MiB,
+    async run(port, count, each) {
+      const attackers = await many(count, () => Attacker.upgraded(port, {}, { reads: false }))
+      const message = frame({ opcode: 2, payload: Buffer.alloc(64 * KiB), mask })
+      // The server stops reading, so that this does not end by itself.
+      for (const one of attackers) for (let i = 0; i < each; i++) one.socket.write(message)
+      await sleep(2000)
+      return attackers
+    },
+  },
+  {
+    name: 'half a request, or nothing at all, and then silence',
+    unit: 'bytes at most',
+    count: 10_000,
+    each: request.length - 1,
+    perConnection: 24 * KiB,
+    ...allGone,
+    run: (port, count, each) =>
+      many(count, async (index) => {
+        const one = new Attacker(port)
+        await Promise.race([once(one.socket, 'connect'), one.gone])
+        if (index % 4 > 0) await one.write(request.slice(0, 1 + ((index * 31) % each)))
+        return one
+      }),
+  },
+  {
+    name: 'connections that never say anything, not even a pong',
+    unit: 'messages each',
+    count: 10_000,
+    each: 0,
+    perConnection: 24 * KiB,
+    ...allGone,
+    run: (port, count) => many(count, () => Attacker.upgraded(port, {}, { path: '/silent' })),
+  },
+  {
+    name: 'bombs of 1 GiB in 1 MiB, in frames of 1000 bytes',
+    unit: 'MiB inflated',
+    count: 100,
+    each: 1000,
+    perConnection: 3 * MiB,
+    ...allGone,
+    async run(port, count, each) {
+      const bytes = inFrames(bomb(each), 1000)
+      const attackers = await many(count, () => Attacker.upgraded(port, compressed))
+      await Promise.all(attackers.map((one) => one.write(bytes)))
+      return attackers
+    },
+  },
+  {
+    name: 'headers without end',
+    unit: 'fields each',
+    count: 1000,
+    each: 20_000,
+    perConnection: 64 * KiB,
+    ...allGone,
+    run: (port, count, each) =>
+      many(count, async (index) => {
+        const one = new Attacker(port)
+        await one.write('GET /echo HTTP/1.1\r\n')
+        await one.write(index % 2 === 0 ? 'X: y\r\n'.repeat(each) : `X: ${'y'.repeat(each * 5)}`)
+        return one
+      }),
+  },
+  ...['skip', 'close', 'queue'].map((slow) => ({
+    name: `peers that stop reading in a broadcast, slow: '${slow}'`,
+    unit: 'messages of 16 KiB',
+    count: 100,
+    each: 1000,
+    // maxSendBuffer, as the server below has it, one message, and the frames that wait in Node.
+    perConnection: MiB,
+    run: stalled(slow),
+  })),
+  {
+    name: 'Close frames that are never answered',
+    unit: 'messages each',
+    count: 2000,
+    each: 0,
+    perConnection: 32 * KiB,
+    ...allGone,
+    run: (port, count) => many(count, () => Attacker.upgraded(port, {}, { path: '/close' })),
+  },
+  {
+    name: 'resets at every byte of the handshake and of the closing',
+    unit: 'bytes of a conversation',
+    count: 2000,
+    each: request.length + 8,
+    perConnection: 32 * KiB,
+    ...allGone,
+    async run(port, count, each) {
+      const close = frame({ opcode: 8, payload: Uint8Array.of(3, 232), mask })
+      const conversation = Buffer.concat([Buffer.from(request), close])
+      return many(count, async (index) => {
+        const one = new Attacker(port)
+        await Promise.race([once(one.socket, 'connect'), one.gone])
+        const place = index % (each + 1)
+        await one.write(conversation.subarray(0, place))
+        // Half of them once the server had its say.
+        if (place >= request.length && index % 2 === 0)
+          await Promise.race([one.length > 0 ? undefined : once(one.socket, 'data'), one.gone])
+        one.socket.resetAndDestroy()
+        return one
+      })
+    },
+  },
+]
+
+/** The server that is attacked: this program again, in a process of its own. */
+async function victim() {
+  const mishaps = []
+  process.on('uncaughtException', (error) => mishaps.push(String(error?.stack ?? error)))
+  process.on('unhandledRejection', (error) => mishaps.push(String(error?.stack ?? error)))
+  const server = await serve(
+    {
+      compression: true,
+      handshakeTimeout: 5000,
+      onError() {},
+      limits: ({ url }) => ({
+        maxSendBuffer: 256 * KiB,
+        closeTimeout: 1000,
+        ...(url === '/silent' ? { pingInterval: 1000, pongTimeout: 1000 } : {}),
+      }),
+    },
+    async (conn) => {
+      if (conn.request.url === '/close') return void conn.close(4000, 'go away')
+      for await (const message of conn) if (!conn.send(message)) await conn.drained()
+    },
+  )
+  let sockets = 0
+  server.server.on('connection', (socket) => {
+    sockets++
+    socket.once('close', () => sockets--)
+  })
+  const answers = {
+    state: () => ({ rss: process.memoryUsage.rss(), sockets, mishaps }),
+    peak: () => ({ peak: process.resourceUsage().maxRSS * KiB }),
+    async talk({ talk, slow }) {
+      const message = Buffer.alloc(MESSAGE, 'told to everybody ')
+      for (let i = 0; i < talk; i++) {
+        broadcast(server.connections, message, { slow })
+        await setImmediate()
+      }
+      return {}
+    },
+    async end() {
+      await server.close({ timeout: 0 })
+      return {}
+    },
+  }
+  process.on('message', async (question) => {
+    const name = Object.keys(question)[0]
+    process.send({ ...(await answers[name](question)) })
+    if (name === 'end') process.disconnect()
+  })
+  // A process outlives nobody who has started it.
+  process.once('disconnect', () => process.exit())
+  process.send({ port: Number(new URL(server.url).port) })
+}
+
+/** Starts a server, and lets it do once what it will do often. */
+async function startVictim() {
+  const child = fork(fileURLToPath(import.meta.url), ['victim'])
+  const [{ port }] = await once(child, 'message')
+  const exit = once(child, 'exit')
+  const asked = []
+  child.on('message', (answer) => asked.shift()?.(answer))
+  const ask = (question) => {
+    child.send(question)
+    return Promise.race([
+      new Promise((resolve) => asked.push(resolve)),
+      exit.then(() => {
+        throw new Error('the server is gone')
+      }),
+    ])
+  }
+  for (let i = 0; i < 20; i++) await newcomer(port)
+  const { rss } = await ask({ state: true })
+  const end = async () => {
+    if (child.exitCode === null && child.connected) await ask({ end: true })
+    await exit
+  }
+  return { port, ask, rss, end }
+}
+
+/** A client that behaves is served. */
+async function newcomer(port) {
+  const conn = await dial(`ws://127.0.0.1:${port}/echo`, { compression: true })
+  conn.send('still there?'.repeat(100))
+  if ((await conn.read()).length !== 1200) throw new Error('the echo is another')
+  await conn.close()
+}
+
+const inMiB = (bytes) => `${(bytes / MiB).toFixed(0)} MiB`
+
+/** @param shared - a server that has had other attacks before; else one of its own */
+async function measure(attack, scale, shared) {
+  const count = Math.max(2, Math.round(attack.count * scale))
+  const each = attack.each
+  const bound = BASE + count * attack.perConnection
+  const started = performance.now()
+  const server = shared ?? (await startVictim())
+  const { rss } = server
+  const problems = []
+  try {
+    const attackers = await attack.run(server.port, count, each, server)
+    if (attack.gone) {
+      const late = Symbol('late')
+      const timer = new AbortController()
+      const all = Promise.all(attackers.map((one) => one.gone)).finally(() => timer.abort())
+      const ended = await Promise.race([all, sleep(40_000, late, timer).catch(() => {})])
+      if (ended === late) problems.push('it keeps connections that should be gone')
+    }
+    await newcomer(server.port).catch((error) => problems.push(`a newcomer is not served: ${error.message}`))
+    await Promise.all(attackers.map((one) => one.end()))
+    for (let tries = 0; ; tries++) {
+      const { sockets } = await server.ask({ state: true })
+      if (sockets === 0) break
+      if (tries > 100) {
+        problems.push(`${sockets} sockets are left`)
+        break
+      }
+      await sleep(50)
+    }
+    const { mishaps } = await server.ask({ state: true })
+    problems.push(...mishaps)
+    const { peak } = await server.ask({ peak: true })
+    if (peak - rss > bound) problems.push(`it grew by ${inMiB(peak - rss)}, more than ${inMiB(bound)}`)
+    if (shared === undefined) await server.end()
+    return {
+      name: attack.name,
+      count,
+      each,
+      unit: attack.unit,
+      rss,
+      peak,
+      bound,
+      problems,
+      seconds: (performance.now() - started) / 1000,
+    }
+  } catch (error) {
+    await server.end()
+    throw error
+  }
+}
+
+const usage = `Usage: npm run measure:hostile -- [options]
+
+  --scale F    so much of each attack's connections (default 1)
+  --one        one server for all attacks, one after another
+  --only TEXT  only attacks whose name has this in it
+  --help       this text
+`
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      scale: { type: 'string', default: '1' },
+      only: { type: 'string', default: '' },
+      one: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return process.stdout.write(usage)
+  const scale = Number(values.scale)
+  if (!(scale > 0 && scale <= 10)) throw new Error(`--scale takes a number up to 10, not '${values.scale}'`)
+  const chosen = attacks.filter(({ name }) => name.includes(values.only))
+  if (chosen.length === 0) throw new Error(`no attack has '${values.only}' in its name`)
+  console.log(
+    `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus()[0]?.model ?? 'unknown CPU'}\n`,
+  )
+  console.log('| attack | connections | of it | memory before | at its peak | grown by | bound | |')
+  console.log('|---|---|---|---|---|---|---|---|')
+  const shared = values.one ? await startVictim() : undefined
+  for (const attack of chosen) {
+    const { name, count, each, unit, rss, peak, bound, problems, seconds } = await measure(
+      attack,
+      scale,
+      shared,
+    )
+    const amount = each === 0 ? '' : `${each} ${unit}`
+    const verdict = problems.length === 0 ? `ok, ${seconds.toFixed(0)} s` : `FAILED: ${problems.join('; ')}`
+    if (problems.length > 0) process.exitCode = 1
+    console.log(
+      `| ${name} | ${count} | ${amount} | ${inMiB(rss)} | ${inMiB(peak)} | ${inMiB(Math.max(0, peak - rss))} | ${inMiB(bound)} | ${verdict} |`,
+    )
+  }
+  await shared?.end()
+}
+
+if (process.argv[2] === 'victim') await victim()
+else
+  await main().catch((error) => {
+    console.error(`${error.message}\n\n${usage}`)
+    process.exitCode = 2
+  })

@@ -1,0 +1,31 @@
+// An echo server as a process of its own, for what is done to processes: stopped, or out of files. It prints where it is
+// and what its log says; `hoard` on its input takes all files there are, `free` gives them back.
+
+import { closeSync, openSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { serve } from 'silverback'
+
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
+const limits = { pingInterval: 300, pongTimeout: 300, closeTimeout: 1_000 }
+const server = await serve(
+  { limits, log: ({ level, event, message }) => say(`${level} ${event} ${message}`) },
+  async (conn) => {
+    for await (const data of conn) conn.send(data)
+  },
+)
+const files: number[] = []
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    if (line === 'hoard') {
+      try {
+        for (;;) files.push(openSync('/dev/null', 'r'))
+      } catch (error) {
+        say(`hoarding ${files.length}: ${(error as NodeJS.ErrnoException).code}`)
+      }
+    } else if (line === 'free') {
+      for (const file of files.splice(0)) closeSync(file)
+      say('freed')
+    }
+  })
+  .on('close', () => void server.close())
+say(`listening at ${server.url}`)

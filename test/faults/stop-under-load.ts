@@ -1,0 +1,74 @@
+// A server that is closed while all of its connections are busy: what it said, everybody hears.
+
+import assert from 'node:assert/strict'
+import { type CloseInfo, type Conn, dial, serve } from 'silverback'
+
+/** What came of it. */
+export interface StopResult {
+  readonly connections: number
+  /** Answers that the server gave, all of which have arrived. */
+  readonly answers: number
+  /** How long `server.close()` took, in milliseconds. */
+  readonly took: number
+}
+
+/** Messages that each client has on their way at any time. */
+const window = 4
+
+/**
+ * Connects so many clients that ask without a pause, closes the server, and compares.
+ *
+ * @throws AssertionError when an answer is missing, a connection has not ended in order, or it took longer than it may
+ */
+export async function stopUnderLoad(connections: number, timeout = 60_000): Promise<StopResult> {
+  /** By client: the answers that its connection was given. */
+  const given = new Map<string, number>()
+  const ends: Promise<CloseInfo>[] = []
+  const server = await serve({ limits: { closeTimeout: timeout } }, async (conn) => {
+    const client = String(conn.request.headers['x-client'])
+    ends.push(conn.closed)
+    for await (const question of conn) {
+      const before = conn.stats.messagesSent
+      conn.send(`answer to ${String(question)}`)
+      if (conn.stats.messagesSent > before) given.set(client, (given.get(client) ?? 0) + 1)
+    }
+  })
+  const got = new Map<string, number>()
+  const clients: Conn[] = []
+  let busy = 0
+  const connect = (i: number): Promise<Conn> =>
+    dial(server.url, {
+      headers: { 'x-client': String(i) },
+      limits: { closeTimeout: timeout },
+      handshakeTimeout: timeout,
+    })
+  // Some at a time, and nobody asks before all are there: it is the stop that is to be under load.
+  while (clients.length < connections) {
+    const more = Array.from(
+      { length: Math.min(100, connections - clients.length) },
+      (_, i) => i + clients.length,
+    )
+    clients.push(...(await Promise.all(more.map((i) => connect(i)))))
+  }
+  for (const [i, conn] of clients.entries()) {
+    let [asked, answered] = [0, 0]
+    conn.onMessage((text) => {
+      assert.equal(text, `answer to ${answered++}`)
+      if (answered === window) busy++
+      got.set(String(i), answered)
+      conn.send(String(asked++))
+    })
+    for (; asked < window; asked++) conn.send(String(asked))
+  }
+  while (busy < connections) await new Promise(setImmediate)
+  const start = performance.now()
+  await server.close({ timeout })
+  const took = performance.now() - start
+  const infos = await Promise.all([...clients.map(({ closed }) => closed), ...ends])
+  assert.equal(infos.length, 2 * connections)
+  for (const { code, wasClean, by, error } of infos)
+    assert.deepEqual([code, wasClean, error], [1001, true, undefined], `${code} by ${by}: ${String(error)}`)
+  assert.ok(took < timeout, `close() took ${took} ms of ${timeout}`)
+  assert.deepEqual([...got].sort(), [...given].sort(), 'an answer was given and has not arrived')
+  return { connections, answers: [...got.values()].reduce((sum, count) => sum + count, 0), took }
+}

@@ -1,0 +1,160 @@
+// The clients of a soak. Each lives some lives, one after the other: connects, does this or that, and leaves in one of the
+// ways there are. What comes back is checked.
+
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CloseError, type Conn, dial } from 'silverback'
+import { Rng } from '../generate.ts'
+import { gauge } from './gauge.ts'
+import { type Order, report } from './messages.ts'
+
+const counts = { dialed: 0, echoes: 0, streams: 0, news: 0, closed: 0, terminated: 0, aborted: 0, slept: 0 }
+const open = new Set<Conn>()
+const controller = new AbortController()
+const { signal } = controller
+
+class Unexpected extends Error {}
+
+function pause(milliseconds: number): Promise<unknown> {
+  return sleep(milliseconds, undefined, { signal }).catch(() => {})
+}
+
+/** The echo of a message; news come between. */
+async function echoed(conn: Conn, sent: string | Uint8Array): Promise<void> {
+  conn.send(sent)
+  for (;;) {
+    const data = await conn.read({ signal: AbortSignal.any([signal, AbortSignal.timeout(60_000)]) })
+    if (typeof data === 'string' && data.startsWith('news ')) {
+      counts.news++
+      continue
+    }
+    const same = typeof sent === 'string' ? data === sent : Buffer.compare(sent, data as Uint8Array) === 0
+    if (!same) throw new Unexpected(`another echo than what was sent: ${String(data).slice(0, 80)}`)
+    counts.echoes++
+    return
+  }
+}
+
+async function talk(conn: Conn, rng: Rng): Promise<void> {
+  const times = 1 + rng.below(12)
+  for (let i = 0; i < times && !signal.aborted; i++) {
+    const size = rng.once(10) ? rng.below(30_000) : rng.below(400)
+    const text = `${rng.next()} ${'some words, '.repeat(1 + size / 12)}`
+    await echoed(conn, rng.once(2) ? text : Buffer.from(text))
+    if (rng.once(8)) await conn.ping({ signal })
+    await pause(rng.below(3_000))
+  }
+}
+
+/** Reads nothing for a while, though news and echoes come. */
+async function beSlow(conn: Conn, rng: Rng): Promise<void> {
+  counts.slept++
+  for (let i = 0; i < 20; i++) conn.send('x'.repeat(4_000))
+  await pause(1_000 + rng.below(8_000))
+}
+
+async function stream(conn: Conn, rng: Rng): Promise<void> {
+  const [up, down] = [createHash('sha1'), createHash('sha1')]
+  const chunk = Buffer.alloc(16 * 1024, `${rng.next()} `)
+  const reading = (async () => {
+    for (;;) {
+      const message = await conn.readStream({ signal })
+      if (message.type === 'text') {
+        counts.news++
+        await message.text()
+        continue
+      }
+      for await (const piece of message) down.update(piece)
+      return
+    }
+  })()
+  reading.catch(() => {})
+  const writer = conn.writeStream('binary')
+  for (let i = 0; i < 2 + rng.below(20); i++) {
+    up.update(chunk)
+    await writer.write(chunk)
+  }
+  await writer.close()
+  await reading
+  if (up.digest('hex') !== down.digest('hex')) throw new Unexpected('another stream than what was sent')
+  counts.streams++
+}
+
+async function leave(conn: Conn, rng: Rng): Promise<void> {
+  const way = rng.below(4)
+  if (way === 0) {
+    counts.terminated++
+    conn.terminate()
+  } else if (way === 1) {
+    counts.aborted++
+    conn.socket.destroy(new Error('pulled out'))
+  } else {
+    counts.closed++
+    const { wasClean, by, error } = await conn.close(way === 2 ? 1000 : 4000, 'enough')
+    if (!wasClean && by === 'local' && !signal.aborted)
+      throw new Unexpected(`not closed in order: ${String(error)}`)
+  }
+  await conn.closed
+}
+
+async function live(url: string, rng: Rng): Promise<void> {
+  const streams = rng.once(10)
+  const conn = await dial(streams ? `${url}stream` : url, {
+    compression: rng.once(2),
+    signal,
+    handshakeTimeout: 60_000,
+    limits: { closeTimeout: 20_000, pingInterval: 10_000, pongTimeout: 60_000 },
+  })
+  counts.dialed++
+  open.add(conn)
+  void conn.closed.then(() => open.delete(conn))
+  if (streams) await stream(conn, rng)
+  else if (rng.once(12)) await beSlow(conn, rng)
+  else if (rng.once(6)) await pause(rng.below(20_000))
+  else await talk(conn, rng)
+  await leave(conn, rng)
+}
+
+async function client(url: string, rng: Rng): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await live(url, rng)
+    } catch (error) {
+      if (signal.aborted) return
+      // A server that is too busy to answer a slow one in time drops it, and says so.
+      if (error instanceof CloseError && error.info.by !== 'local')
+        report({ report: 'unexpected', what: error.message })
+      else
+        report({
+          report: 'unexpected',
+          what: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        })
+      await pause(1_000)
+    }
+  }
+}
+
+async function run({ url, connections, seed }: Extract<Order, { order: 'load' }>): Promise<void> {
+  const measure = gauge(() => open.size)
+  const clients: Promise<void>[] = []
+  process.on('message', async ({ order }: Order) => {
+    if (order === 'measure') report({ report: 'measured', reading: measure(), counts: { ...counts } })
+    if (order !== 'stop') return
+    controller.abort()
+    for (const conn of open) conn.terminate()
+    await Promise.all(clients)
+    report({ report: 'stopped' })
+  })
+  report({ report: 'loading' })
+  for (let i = 0; i < connections && !signal.aborted; i++) {
+    clients.push(client(url, new Rng(seed, i)))
+    // Not all in one moment: what is measured is the long run.
+    if (i % 20 === 19) await pause(100)
+  }
+}
+
+process.once('message', (order: Order) => {
+  if (order.order === 'load') void run(order)
+})
+process.on('SIGINT', () => {})
+process.on('disconnect', () => process.exit())

@@ -1,0 +1,125 @@
+// The verdict of `npm run soak`, and a few seconds of it.
+
+import assert from 'node:assert/strict'
+import { after, describe, it, test } from 'node:test'
+import { endPrograms, runProgram } from '../program.ts'
+import { drawChart, stepFor } from './chart.ts'
+import { readOptions } from './options.ts'
+import { judgeGrowth, judgeRest, type Sample, slope } from './verdict.ts'
+
+after(endPrograms)
+
+const MiB = 1024 * 1024
+
+function sample(minutes: number, more: Partial<Sample> = {}): Sample {
+  return {
+    minutes,
+    rss: 100 * MiB,
+    heap: 20 * MiB,
+    external: 10 * MiB,
+    delay: 10,
+    files: 300,
+    connections: 270,
+    ...more,
+  }
+}
+
+describe('the verdict of a soak', () => {
+  it('takes the slope of the most, not of the outliers', () => {
+    const points = [0, 1, 2, 3, 4, 5, 6, 7, 8].map((x) => [x, x === 5 ? 1_000 : 2 * x] as const)
+    assert.equal(slope(points), 2)
+    assert.equal(slope([]), 0)
+  })
+
+  it('lets pass what goes up and down, and what grows at first', () => {
+    const samples = Array.from({ length: 30 }, (_, i) =>
+      sample(i, { heap: (i < 10 ? i : 10) * MiB + (i % 3) * 4 * MiB, delay: i === 20 ? 900 : 10 }),
+    )
+    assert.deepEqual(
+      judgeGrowth(samples).filter(({ ok }) => !ok),
+      [],
+    )
+  })
+
+  for (const [metric, step] of Object.entries({
+    heap: MiB,
+    external: MiB,
+    rss: 4 * MiB,
+    files: 5,
+    delay: 20,
+  })) {
+    it(`finds what grows slowly: ${metric}`, () => {
+      const samples = Array.from({ length: 30 }, (_, i) => {
+        const start = sample(i)
+        return { ...start, [metric]: start[metric as 'heap'] + i * step }
+      })
+      const grown = judgeGrowth(samples).filter(({ ok }) => !ok)
+      assert.deepEqual(
+        grown.map((growth) => growth.metric),
+        [metric],
+      )
+    })
+  }
+
+  it('finds what is left behind', () => {
+    const before = sample(0, { files: 20, connections: 0 })
+    assert.deepEqual(judgeRest(before, before), [])
+    const after = sample(9, { files: 30, connections: 2, heap: 60 * MiB })
+    assert.deepEqual(judgeRest(before, after), [
+      '2 connections are left',
+      '10 files are left open',
+      '40.0 MiB are kept',
+    ])
+  })
+})
+
+describe('the charts of a soak', () => {
+  it('have round steps, all lines, and both colour schemes', () => {
+    assert.deepEqual([7, 100, 0.3, 4_000].map(stepFor), [2, 50, 0.1, 1_000])
+    const points = [0, 1, 2].map((x) => [x, x * 10] as const)
+    const svg = drawChart({
+      title: 'a < b',
+      unit: 'MiB',
+      series: [
+        { name: 'one', points },
+        { name: 'two', points },
+      ],
+    })
+    assert.equal(svg.match(/class="line s\d" d="M56\.0/g)?.length, 2)
+    assert.match(svg, /prefers-color-scheme:dark/)
+    assert.match(svg, />a &#60; b</)
+    assert.doesNotMatch(svg, /NaN|Infinity/)
+    assert.doesNotMatch(
+      drawChart({ title: '', unit: '', series: [{ name: 'none', points: [] }] }),
+      /NaN|Infinity/,
+    )
+  })
+})
+
+describe('npm run soak', () => {
+  it('says what is wrong with its options', () => {
+    assert.equal(readOptions(['--help']), undefined)
+    assert.deepEqual(readOptions(['--minutes', '0.5', '--connections', '10', '--seed', '3']), {
+      minutes: 0.5,
+      connections: 10,
+      seed: 3,
+      out: undefined,
+      plant: undefined,
+    })
+    for (const [name, value] of [
+      ['minutes', 'x'],
+      ['minutes', '0'],
+      ['connections', '1.5'],
+      ['plant', 'roses'],
+    ] as const)
+      assert.throws(() => readOptions([`--${name}`, value]), new RegExp(`--${name} .*"${value}"`))
+  })
+})
+
+test('a leak that is planted is found', { timeout: 120_000 }, async () => {
+  const args = ['--minutes', '0.2', '--connections', '30', '--seed', '1', '--plant', 'errors']
+  await using run = runProgram('test/soak/main.ts', ...args)
+  const { code, stdout } = await run.exit
+  assert.equal(code, 1, stdout)
+  assert.match(stdout, /\*\*Failed:\*\* .*unexpected: server: planted/)
+})
