@@ -1,4 +1,4 @@
-// A thousand connections over a network that fails. More of them: npm run faults -- --runs 10000
+// A thousand connections over a network that fails. More of them, with other seeds: npm run faults -- --runs 10000
 
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
@@ -11,8 +11,8 @@ after(() => assertNoLeaks())
 test('1,000 random runs over a failing network: delivered once and in order, or the sender is told; nothing is left', {
   timeout: 240_000,
 }, async (t) => {
-  const seed = Math.floor(Math.random() * 2 ** 31)
-  t.diagnostic(`seed ${seed}`)
+  // Always the same plans, so that a change is judged by itself; the command looks for others.
+  const seed = 183733376
   const { runs, kinds, ends, accepted, delivered, seconds } = await runMany({ seed, count: 1_000 })
   t.diagnostic(`${runs} runs in ${seconds.toFixed(1)} s, ${delivered} of ${accepted} messages delivered`)
   assert.equal(runs, 1_000)

@@ -69,8 +69,8 @@ const MOST_HELD = 64 * 1024
  */
 function reset(socket: Socket): void {
   if (socket.destroyed) return
-  // libuv refuses a reset while it ends the writing, and then the socket would be left.
-  if (!socket.writableEnded) Object.assign(socket, { resetAndClosing: true })
+  // libuv refuses a reset while it ends the writing, and before it connects; then the socket would be left.
+  if (!socket.writableEnded && !socket.connecting) Object.assign(socket, { resetAndClosing: true })
   socket.destroy()
 }
 
