@@ -1,3 +1,5 @@
+import { applyMask, copyMasked, rotateKey } from '../wire/mask.ts'
+
 /** The first buffer for small pieces; later ones double. */
 const FIRST_CAPACITY = 1024
 
@@ -12,15 +14,20 @@ const EMPTY = Buffer.alloc(0)
 
 /**
  * Puts a fragmented message, or one that comes in several chunks, together. Large pieces stay in the chunk that they
- * came in until the message is complete, small ones are copied; so it takes at most about twice the bytes received, also
- * in the moment when all is joined, whatever a header has promised and however they were cut.
+ * came in, masked as they came, and small ones are copied; once half of the message is there, all go where the whole
+ * will be, and are unmasked on the way. So it takes at most about twice the bytes received, and about three times in the
+ * moment when they are moved, whatever a header has promised and however they were cut.
  */
 export class Assembler {
   /** The bytes so far, but for those in the buffer. */
   #pieces: Buffer[] = []
-  /** Small pieces are copied here. */
+  /** The masking keys that are still to be applied to them; 0 = none. */
+  #keys: number[] = []
+  /** What is not kept is copied here. */
   #buffer = EMPTY
   #filled = 0
+  /** The buffer holds all bytes so far, and has room for the others. */
+  #whole = false
   #length = 0
 
   /** Bytes of the message so far. */
@@ -28,31 +35,67 @@ export class Assembler {
     return this.#length
   }
 
-  /** Takes the next piece. The chunk must not be changed from now on. */
-  append(chunk: Buffer, start: number, end: number): void {
+  /**
+   * Takes the next piece. The chunk must not be changed from now on.
+   *
+   * @param key - the masking key that is still to be applied to it; 0 for none
+   * @param total - how long the message will be; 0 while nobody knows
+   */
+  append(chunk: Buffer, start: number, end: number, key = 0, total = 0): void {
     const size = end - start
     this.#length += size
-    if (size >= KEPT_SIZE && size >= KEPT_SHARE * chunk.buffer.byteLength) {
+    if (!this.#whole && total > 0 && total <= 2 * this.#length) this.#join(total)
+    if (!this.#whole && size >= KEPT_SIZE && size >= KEPT_SHARE * chunk.buffer.byteLength) {
       this.#seal()
       this.#pieces.push(chunk.subarray(start, end))
+      this.#keys.push(key)
       return
     }
     while (start < end) {
       if (this.#filled === this.#buffer.length) this.#grow(end - start)
-      const copied = chunk.copy(this.#buffer, this.#filled, start, end)
-      this.#filled += copied
-      start += copied
+      const count = Math.min(end - start, this.#buffer.length - this.#filled)
+      copyMasked(chunk, start, start + count, key, this.#buffer, this.#filled)
+      key = rotateKey(key, count)
+      this.#filled += count
+      start += count
     }
   }
 
   /** The whole message; the assembler starts anew and never touches these bytes again. */
   take(): Buffer {
+    const message = this.#only() ?? this.#joined()
+    this.#buffer = EMPTY
+    this.#filled = this.#length = 0
+    this.#whole = false
+    return message
+  }
+
+  /** The only piece, if there is just one. */
+  #only(): Buffer | undefined {
+    if (this.#pieces.length !== 1 || this.#filled > 0) return undefined
+    const piece = this.#pieces.pop() as Buffer
+    const key = this.#keys.pop() as number
+    if (key !== 0) applyMask(piece, 0, piece.length, key)
+    return piece
+  }
+
+  #joined(): Buffer {
+    if (this.#pieces.length > 0) this.#join(this.#length)
+    return this.#buffer.subarray(0, this.#filled)
+  }
+
+  #join(total: number): void {
     this.#seal()
     const pieces = this.#pieces
-    const length = this.#length
+    const keys = this.#keys
     this.#pieces = []
-    this.#length = 0
-    return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces, length)
+    this.#keys = []
+    this.#buffer = Buffer.allocUnsafe(total)
+    this.#whole = true
+    for (const [i, piece] of pieces.entries()) {
+      copyMasked(piece, 0, piece.length, keys[i] as number, this.#buffer, this.#filled)
+      this.#filled += piece.length
+    }
   }
 
   #grow(missing: number): void {
@@ -65,7 +108,10 @@ export class Assembler {
 
   /** What is in the buffer becomes a piece. */
   #seal(): void {
-    if (this.#filled > 0) this.#pieces.push(this.#buffer.subarray(0, this.#filled))
+    if (this.#filled > 0) {
+      this.#pieces.push(this.#buffer.subarray(0, this.#filled))
+      this.#keys.push(0)
+    }
     this.#buffer = EMPTY
     this.#filled = 0
   }

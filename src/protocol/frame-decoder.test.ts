@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { cut, frame, hex } from '../../test/frames.ts'
+import { applyMask } from '../wire/mask.ts'
 import { protocolFault } from './fault.ts'
 import { FrameDecoder, type FrameDecoderOptions, type FrameSink } from './frame-decoder.ts'
 
@@ -271,5 +272,31 @@ describe('FrameDecoder', () => {
     first.fill(0xff)
     notes.push(bytes.subarray(4))
     assert.deepEqual(notes.lines, ['1: Hello'])
+  })
+
+  it('leaves what comes in pieces masked where the sink wants that, and tells the key of each', () => {
+    const payload = Buffer.from('The quick brown fox')
+    const one = frame({ opcode: 2, payload, mask })
+    const bytes = Buffer.concat([one, one])
+    for (let cutAt = 1; cutAt < bytes.length; cutAt++) {
+      const got: Buffer[] = []
+      const whole: boolean[] = []
+      const sink: FrameSink = {
+        onFrame() {
+          decoder.leavesMasked = true
+        },
+        onPayload(chunk, start, end, last, bits, key) {
+          const piece = Buffer.from(chunk.subarray(start, end))
+          applyMask(piece, 0, piece.length, key)
+          got.push(piece)
+          whole.push(last && piece.length === payload.length)
+          if (whole.at(-1)) assert.equal(key, 0, 'a whole frame is unmasked')
+          else assert.equal(bits, -1)
+        },
+      }
+      const decoder = new FrameDecoder(sink, { masked: true, maxFrameSize: 99, maxMessageSize: 99, rsv: 0 })
+      for (const part of [bytes.subarray(0, cutAt), bytes.subarray(cutAt)]) decoder.push(Buffer.from(part), 0)
+      assert.equal(Buffer.concat(got).toString(), `${payload}${payload}`, `cut at ${cutAt}`)
+    }
   })
 })

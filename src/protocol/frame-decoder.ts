@@ -12,12 +12,13 @@ export interface FrameSink {
    */
   onFrame(opcode: number, fin: boolean, rsv: number, length: number): void
   /**
-   * A piece of that frame's payload, unmasked, at `[start, end)`; every frame has at least one, perhaps empty.
+   * A piece of that frame's payload at `[start, end)`; every frame has at least one, perhaps empty.
    *
    * @param last - whether the frame ends here
    * @param bits - all bytes of the piece or-ed together where that came for free, else all ones
+   * @param key - 0 for a piece that is unmasked, as all are unless {@link FrameDecoder.leavesMasked} is set
    */
-  onPayload(chunk: Buffer, start: number, end: number, last: boolean, bits: number): void
+  onPayload(chunk: Buffer, start: number, end: number, last: boolean, bits: number, key: number): void
 }
 
 /** What a decoder must know of its connection. */
@@ -55,11 +56,18 @@ export class FrameDecoder {
   fault: Fault | undefined = undefined
   /** Stops `push` behind the current frame until it is cleared. */
   suspended = false
+  /**
+   * Leaves it to the sink to unmask a frame that does not come in one piece: who has to put the pieces together can do
+   * that on the way. Set it when the frame begins. Default false.
+   */
+  leavesMasked = false
 
   #inPayload = false
   /** Payload bytes of the current frame that have not come yet. */
   #remaining = 0
   #key = 0
+  /** The frame comes in several pieces. */
+  #inPieces = false
   /** Whether a message is under way whose final fragment has not come. */
   #inMessage = false
   /** Whether an extension has encoded this message. */
@@ -104,15 +112,18 @@ export class FrameDecoder {
   #payload(chunk: Buffer, at: number, end: number): number {
     const length = Math.min(this.#remaining, end - at)
     const stop = at + length
-    let bits = UNKNOWN_BITS
-    if (this.#masked) {
-      bits = applyMask(chunk, at, stop, this.#key)
-      this.#key = rotateKey(this.#key, length)
-    }
     this.#remaining -= length
     const last = this.#remaining === 0
     if (last) this.#inPayload = false
-    this.#sink.onPayload(chunk, at, stop, last, bits)
+    else this.#inPieces = true
+    let bits = UNKNOWN_BITS
+    let key = 0
+    if (this.#masked) {
+      if (this.#inPieces && this.leavesMasked) key = this.#key
+      else bits = applyMask(chunk, at, stop, this.#key)
+      this.#key = rotateKey(this.#key, length)
+    }
+    this.#sink.onPayload(chunk, at, stop, last, bits, key)
     return stop
   }
 
@@ -232,6 +243,7 @@ export class FrameDecoder {
     }
     this.#remaining = length
     this.#inPayload = true
+    this.#inPieces = false
     this.#sink.onFrame(opcode, fin, first & RSV, length)
   }
 

@@ -5,6 +5,7 @@ import type { MessageType } from '../session/message.ts'
 import type { Prepared } from '../session/prepared.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
 import { FIN, MAX_CONTROL_PAYLOAD } from '../wire/frame-header.ts'
+import { applyMask } from '../wire/mask.ts'
 import { isControl, Opcode } from '../wire/opcode.ts'
 import { Utf8Validator } from '../wire/utf8.ts'
 import { Assembler } from './assembler.ts'
@@ -402,6 +403,7 @@ export class Protocol {
     this.#opcode = opcode
     this.#fin = fin
     this.#fresh = true
+    this.#decoder.leavesMasked = false
     if (isControl(opcode)) return
     if (opcode !== Opcode.Continuation) {
       this.#isText = opcode === Opcode.Text
@@ -409,11 +411,13 @@ export class Protocol {
       this.#announced = 0
     }
     this.#announced += length
+    // Text is checked, and what is compressed inflated, as it comes.
+    this.#decoder.leavesMasked = !this.#isText && this.#rsv === 0
     if (this.#maxStreamSize > this.#maxMessageSize && length > 0) this.#holdIfLarge()
   }
 
   /** @internal */
-  onPayload(chunk: Buffer, start: number, end: number, last: boolean, bits: number): void {
+  onPayload(chunk: Buffer, start: number, end: number, last: boolean, bits: number, key: number): void {
     const fresh = this.#fresh
     this.#fresh = false
     if (isControl(this.#opcode)) {
@@ -424,7 +428,7 @@ export class Protocol {
     } else if (fresh && last && this.#fin && this.#opcode !== Opcode.Continuation && !this.#streamed) {
       this.#deliver(chunk, start, end, bits)
     } else {
-      this.#assemble(chunk, start, end, last && this.#fin)
+      this.#assemble(chunk, start, end, last && this.#fin, key)
     }
   }
 
@@ -463,14 +467,17 @@ export class Protocol {
     return true
   }
 
-  #assemble(chunk: Buffer, start: number, end: number, complete: boolean): void {
+  #assemble(chunk: Buffer, start: number, end: number, complete: boolean, key: number): void {
     const streaming = this.#streamed || (this.#streams?.wanted === true && this.#beginStream())
     const checked = this.#isText && this.#rsv === 0
     this.#utf8 ??= new Utf8Validator()
     if (checked && !this.#utf8.push(chunk, start, end)) return this.#stop(invalidUtf8())
     this.#assembler ??= new Assembler()
-    if (!streaming) this.#assembler.append(chunk, start, end)
-    else if (end > start) this.#streams?.piece(chunk, start, end)
+    if (!streaming) this.#assembler.append(chunk, start, end, key, this.#fin ? this.#announced : 0)
+    else if (end > start) {
+      if (key !== 0) applyMask(chunk, start, end, key)
+      this.#streams?.piece(chunk, start, end)
+    }
     if (!complete) return
     if (checked) {
       if (!this.#utf8.complete) return this.#stop(invalidUtf8())

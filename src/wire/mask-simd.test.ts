@@ -10,7 +10,9 @@ function maskSlowly(bytes: Uint8Array, start: number, end: number, key: number):
 }
 
 describe('masking by WebAssembly', () => {
-  const mask = makeSimdMask() as SimdMask
+  const simd = makeSimdMask() as SimdMask
+  const mask = (bytes: Uint8Array, start: number, end: number, key: number): boolean =>
+    simd(bytes, start, end, key, bytes, start)
 
   it('does as RFC 6455 says, wherever the bytes lie and however many blocks they are', () => {
     for (const count of [1, 2, 3, 4095, 4096, 4097, 8192, 8193, 12_289]) {
@@ -27,6 +29,18 @@ describe('masking by WebAssembly', () => {
           `${count} from ${start}`,
         )
       }
+    }
+  })
+
+  it('leaves the bytes as they are when it writes elsewhere', () => {
+    for (const count of [1, 4096, 8193]) {
+      const plain = Uint8Array.from({ length: 16 * count + 9 }, (_, i) => (i * 167) & 0xff)
+      const bytes = plain.slice()
+      const target = new Uint8Array(bytes.length)
+      simd(bytes, 3, 3 + 16 * count, 0x81f3a50c, target, 7)
+      const masked = maskSlowly(plain, 3, 3 + 16 * count, 0x81f3a50c).subarray(3, 3 + 16 * count)
+      assert.ok(Buffer.from(bytes).equals(plain))
+      assert.ok(Buffer.from(target).equals(Buffer.concat([Buffer.alloc(7), masked, Buffer.alloc(2)])))
     }
   })
 

@@ -60,12 +60,22 @@ const code: Uint8Array = Uint8Array.of(
   0x0b, // end
 )
 
-/** Masks a range of whole 16 bytes in place; `true` when a byte there has its highest bit set. */
-export type SimdMask = (bytes: Uint8Array, start: number, end: number, key: number) => boolean
+/**
+ * Masks a range of whole 16 bytes into another, which may be the same; `true` when a byte there then has its highest bit
+ * set.
+ */
+export type SimdMask = (
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  key: number,
+  target: Uint8Array,
+  at: number,
+) => boolean
 
 /**
  * Masking by the processor's 16-byte instructions, which JavaScript has only through WebAssembly: bytes are copied
- * into its memory and back, which takes half as long as to mask them word by word.
+ * into its memory and out of it, which takes half as long as to mask them word by word.
  *
  * @returns `undefined` where the runtime has no such thing
  */
@@ -81,14 +91,15 @@ export function makeSimdMask(
   }
   const memory = new Uint8Array(exports.memory.buffer)
   const { mask } = exports
-  return (bytes, start, end, key) => {
+  return (bytes, start, end, key, target, at) => {
     const word = (key >>> 24) | ((key >>> 8) & 0xff00) | ((key << 8) & 0xff0000) | (key << 24)
+    const way = at - start
     let high = 0
-    for (let at = start; at < end; at += BLOCK) {
-      const block = bytes.subarray(at, Math.min(end, at + BLOCK))
+    for (let from = start; from < end; from += BLOCK) {
+      const block = bytes.subarray(from, Math.min(end, from + BLOCK))
       memory.set(block)
       high |= mask(0, block.length, word)
-      block.set(block.length === BLOCK ? memory : memory.subarray(0, block.length))
+      target.set(block.length === BLOCK ? memory : memory.subarray(0, block.length), from + way)
     }
     return high !== 0
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { retainedMemory } from '../../test/memory.ts'
-import { applyMask, rotateKey } from './mask.ts'
+import { applyMask, copyMasked, rotateKey } from './mask.ts'
 
 /** RFC 6455 section 5.3, to the letter. */
 function maskSlowly(bytes: Uint8Array, start: number, end: number, key: number): Uint8Array {
@@ -67,6 +67,23 @@ describe('masking', () => {
         },
       ),
     )
+  })
+
+  it('on the way into another buffer changes only that', () => {
+    for (const length of [0, 1, 63, 64, 4095, 4096, 4103, 65_551, 150_001]) {
+      for (const key of [0, 0x37fa213d, -1]) {
+        const plain = random(length + 7)
+        const bytes = placed(plain, 1, 2)
+        const target = new Uint8Array(length + 12)
+        copyMasked(bytes, 5, 5 + length, key, target, 9)
+        const masked = maskSlowly(plain, 5, 5 + length, key).subarray(5, 5 + length)
+        assert.ok(Buffer.from(bytes).equals(plain), `length ${length}`)
+        assert.ok(
+          Buffer.from(target).equals(Buffer.concat([Buffer.alloc(9), masked, Buffer.alloc(3)])),
+          `length ${length}, key ${key}`,
+        )
+      }
+    }
   })
 
   it('is the same for large payloads, at every alignment and for every rest', () => {

@@ -31,15 +31,50 @@ const keyWord = new Int32Array(keyBytes.buffer)
 export function applyMask(bytes: Uint8Array, start: number, end: number, key: number): number {
   const length = end - start
   if (length < WORD_THRESHOLD) return maskBytes(bytes, start, end, key)
-  return length < SIMD_THRESHOLD ? maskWords(bytes, start, end, key) : maskLarge(bytes, start, end, key)
+  return length < SIMD_THRESHOLD
+    ? maskWords(bytes, start, end, key)
+    : maskLarge(bytes, start, end, key, bytes, start)
 }
 
-function maskLarge(bytes: Uint8Array, start: number, end: number, key: number): number {
+/**
+ * Copies bytes into a buffer of another, and applies a masking key on the way: for much less than both apart.
+ *
+ * @param key - see {@link applyMask}; 0 leaves the bytes as they are
+ */
+export function copyMasked(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  key: number,
+  target: Uint8Array,
+  at: number,
+): void {
+  if (key !== 0 && end - start >= SIMD_THRESHOLD) {
+    maskLarge(bytes, start, end, key, target, at)
+    return
+  }
+  target.set(bytes.subarray(start, end), at)
+  if (key !== 0) applyMask(target, at, at + end - start, key)
+}
+
+function maskLarge(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  key: number,
+  target: Uint8Array,
+  at: number,
+): number {
   if (simd === undefined) simd = makeSimdMask() ?? null
-  if (simd === null) return maskWords(bytes, start, end, key)
+  if (simd === null) {
+    target.set(bytes.subarray(start, end), at)
+    return maskWords(target, at, at + end - start, key)
+  }
   const whole = end - ((end - start) & 15)
-  const high = simd(bytes, start, whole, key) ? HIGH_BITS : 0
-  return high | maskBytes(bytes, whole, end, key)
+  const high = simd(bytes, start, whole, key, target, at) ? HIGH_BITS : 0
+  const to = at + whole - start
+  target.set(bytes.subarray(whole, end), to)
+  return high | maskBytes(target, to, to + end - whole, key)
 }
 
 /** The key as it applies `count` bytes further on. */
