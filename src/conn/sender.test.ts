@@ -132,13 +132,16 @@ describe('sending', () => {
     const queued: [Setup, number, string][] = [
       [new Setup(), 200 * KiB, 'after'],
       [new Setup(), 16 * KiB, 'before'],
+      [new Setup(), 60 * KiB, 'after'],
+      [new Setup(), 20 * KiB, 'before'],
       [new Setup({}, 'close', 'client'), 200 * KiB, 'before'],
       [new Setup({}, 'close', 'client'), 20 * KiB, 'before'],
     ]
     for (const [setUp, size, expected] of queued) {
       const { sender, stream } = setUp
       const writer = sender.open('binary')
-      const bytes = Buffer.alloc(size, 'before;')
+      // In a chunk of 64 KiB, where it fits: of that no more is kept alive than counts.
+      const bytes = Buffer.alloc(Math.max(size, 64 * KiB), 'before;').subarray(0, size)
       sender.send(bytes, undefined)
       bytes.fill('after;;')
       sender.complete(writer)

@@ -1,4 +1,5 @@
 import type { Limits } from '../protocol/limits.ts'
+import { keepsMore } from '../protocol/output.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import type { CloseFrame } from '../session/close-info.ts'
 import type { LimitError } from '../session/errors.ts'
@@ -201,7 +202,9 @@ export class Sender {
 
   #enqueue(message: string | Uint8Array | Prepared, type: MessageType | undefined): void {
     // The caller's own bytes are copied where they would be if nothing had to wait: short ones, and those to be masked.
-    const copied = message instanceof Uint8Array && (message.length <= COPY_LIMIT || this.#protocol.masks)
+    const copied =
+      message instanceof Uint8Array &&
+      (message.length <= COPY_LIMIT || this.#protocol.masks || keepsMore(message))
     const kept = copied || typeof message === 'string' ? Buffer.from(message as string) : message
     const actual = message instanceof Prepared ? message.type : (type ?? typeOf(message))
     this.#opened().push(new OutgoingMessage(actual, this.#protocol.compress, kept))

@@ -191,6 +191,22 @@ describe('Output', () => {
     assert.ok(memory < 600_000, `${memory} bytes of memory`)
   })
 
+  it('copies what would keep the chunk alive that it came in, while it is held: nothing else', () => {
+    const chunk = Buffer.alloc(64 * 1024)
+    const file = Buffer.alloc(1024 * 1024)
+    const appended = (held: boolean, bytes: Buffer): unknown => {
+      const output = new Output()
+      output.held = held
+      output.append(bytes)
+      return (output.take() as Buffer).buffer
+    }
+    assert.notEqual(appended(true, chunk.subarray(0, 17_000)), chunk.buffer)
+    assert.equal(appended(true, chunk.subarray(0, 50_000)), chunk.buffer)
+    assert.equal(appended(false, chunk.subarray(0, 17_000)), chunk.buffer)
+    // A frame of a long message: the whole is kept anyway.
+    assert.equal(appended(true, file.subarray(0, 128 * 1024)), file.buffer)
+  })
+
   it('can be taken in steps, cut anywhere', () => {
     const slabs = new Slabs(8)
     const output = new Output(slabs)

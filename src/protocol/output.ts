@@ -16,6 +16,9 @@ const LARGEST_GROWN = 64 * 1024
 /** Copying this many bytes costs less than one more piece in a gathered write. */
 const JOIN_LIMIT = 2048
 
+/** What a stream reads at a time, at most: a message that is sent on may be a view of so much. */
+const LARGEST_CHUNK = 64 * 1024
+
 /** Shared frames are joined up to these numbers of frames and bytes. */
 const MOST_SHARED = 256
 const LARGEST_SHARED = 64 * 1024
@@ -86,7 +89,7 @@ export class Output {
     }
     this.#seal()
     this.#pieces ??= []
-    this.#pieces.push(bytes)
+    this.#pieces.push(this.held && keepsMore(bytes) ? Buffer.from(bytes) : bytes)
     this.pending += bytes.length
   }
 
@@ -172,6 +175,11 @@ export class Output {
     this.#pieces.push((this.#slab as Buffer).subarray(this.#from, this.#to))
     this.#from = this.#to
   }
+}
+
+/** Whether to keep these bytes for long would keep much more alive: the chunk that a peer's message came in. */
+export function keepsMore(bytes: Uint8Array): boolean {
+  return bytes.length < LARGEST_CHUNK && bytes.length * 4 < bytes.buffer.byteLength * 3
 }
 
 function lengthOf(pieces: readonly Uint8Array[]): number {
