@@ -270,6 +270,7 @@ describe('the option', () => {
       receiveTakeover: false,
       sendWindowBits: 15,
       receiveWindowBits: 15,
+      shareZlib: true,
     }
     assert.deepEqual(resolveCompression(true), defaults)
     assert.deepEqual(resolveCompression({}), defaults)

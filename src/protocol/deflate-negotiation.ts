@@ -31,6 +31,12 @@ export interface CompressionOptions {
   readonly sendWindowBits?: number | undefined
   /** The same for what the peer sends. A client that cannot be told, such as Firefox, is told not to take over. Default 15. */
   readonly receiveWindowBits?: number | undefined
+  /**
+   * Whether short messages of all connections take turns with one stream of zlib, where nothing is taken over: that halves
+   * what compression costs. It goes below the documented API of `node:zlib`, is tried out when it is first used, and left
+   * alone where it does not work; `false` uses what is documented and nothing else. Default true.
+   */
+  readonly shareZlib?: boolean | undefined
 }
 
 const ranges: {
@@ -43,6 +49,7 @@ const ranges: {
   receiveTakeover: 'boolean',
   sendWindowBits: [8, 15],
   receiveWindowBits: [8, 15],
+  shareZlib: 'boolean',
 }
 
 const defaults: ResolvedCompression = {
@@ -53,6 +60,7 @@ const defaults: ResolvedCompression = {
   receiveTakeover: false,
   sendWindowBits: 15,
   receiveWindowBits: 15,
+  shareZlib: true,
 }
 
 /**
@@ -111,8 +119,9 @@ const MAX_WINDOW_BITS = 15
 export function deflateExtension(options: ResolvedCompression): ExtensionFactory {
   const { threshold, level, memLevel, sendTakeover, receiveTakeover, sendWindowBits, receiveWindowBits } =
     options
+  const share = options.shareZlib
   const make = (send: DeflateDirection, receive: DeflateDirection): Extension =>
-    new Deflate({ send, receive, threshold, level, memLevel })
+    new Deflate({ send, receive, threshold, level, memLevel, share })
 
   return {
     name: 'permessage-deflate',

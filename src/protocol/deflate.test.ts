@@ -393,3 +393,27 @@ test('one variant: what differs in a message does, what does not does not', () =
   }
   assert.equal(make({ send: kept }).variant, undefined)
 })
+
+test('a shared stream of zlib and one for each message: the same messages, the same verdicts', () => {
+  const message = fc.oneof(
+    fc.uint8Array({ maxLength: 3000 }),
+    fc.nat(20_000).map((length) => json(length)),
+  )
+  fc.assert(
+    fc.property(message, fc.nat(), fc.nat(255), (bytes, at, value) => {
+      const [shared, alone] = [make({ level: 6 }), make({ level: 6, share: false })]
+      const encoded = shared.encode(bytes)
+      assert.equal(encoded === undefined, alone.encode(bytes) === undefined)
+      if (encoded === undefined) return
+      for (const max of [bytes.length, Math.max(0, bytes.length - 1)]) {
+        assert.deepEqual(shared.decode(encoded, max), alone.decode(encoded, max))
+      }
+      const broken = Buffer.from(encoded)
+      broken[at % broken.length] = value
+      assert.deepEqual(shared.decode(broken, 100_000), alone.decode(broken, 100_000))
+      const cut = encoded.subarray(0, at % encoded.length)
+      assert.deepEqual(shared.decode(cut, 100_000), alone.decode(cut, 100_000))
+    }),
+    { numRuns: 500 },
+  )
+})

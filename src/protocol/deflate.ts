@@ -2,6 +2,7 @@ import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from 'nod
 import { DeflateHistory } from './deflate-history.ts'
 import type { Extension, StreamDecoder } from './extension.ts'
 import { Inflater } from './inflater.ts'
+import { type SharedZlib, sharedDeflater, sharedInflater } from './shared-zlib.ts'
 
 /** What both sides agreed on, for one direction. */
 export interface DeflateDirection {
@@ -21,6 +22,8 @@ export interface DeflateSettings {
   readonly level: number
   /** zlib's working memory while it compresses, 1 to 9. */
   readonly memLevel: number
+  /** Whether messages of all connections take turns with one stream of zlib, where nothing is taken over. Default true. */
+  readonly share?: boolean
 }
 
 /** RSV1 as it stands in the first header byte (RFC 7692 section 6). */
@@ -60,8 +63,8 @@ const BYTES_PER_FINAL_BLOCK = 1024
 const FREE_FINAL_BLOCKS = 8
 
 /**
- * permessage-deflate at work (RFC 7692). Each message is one synchronous call of zlib, which sets up, works and frees:
- * between messages a connection holds no compressor and no window, only the bytes that both sides agreed to remember.
+ * permessage-deflate at work (RFC 7692). Each message is one synchronous call of zlib: between messages a connection holds
+ * no compressor and no window, only the bytes that both sides agreed to remember.
  */
 export class Deflate implements Extension {
   readonly name = 'permessage-deflate'
@@ -74,8 +77,11 @@ export class Deflate implements Extension {
   #options: ZlibOptions
   readonly #sent: DeflateHistory | undefined
   readonly #received: DeflateHistory | undefined
+  readonly #share: boolean
+  #deflater: SharedZlib | undefined
+  readonly #inflater: SharedZlib | undefined
 
-  constructor({ send, receive, threshold, level, memLevel }: DeflateSettings) {
+  constructor({ send, receive, threshold, level, memLevel, share = true }: DeflateSettings) {
     const windowBits = Math.max(send.windowBits, SMALLEST_ZLIB_WINDOW)
     this.#threshold = threshold
     this.#options = { windowBits, level, memLevel, finishFlush: constants.Z_SYNC_FLUSH }
@@ -85,6 +91,9 @@ export class Deflate implements Extension {
     this.#sent = send.takeover && exact ? new DeflateHistory(2 ** send.windowBits) : undefined
     this.#received = receive.takeover ? new DeflateHistory(2 ** receive.windowBits) : undefined
     this.#windowBits = send.windowBits
+    this.#share = share
+    this.#inflater = share && !receive.takeover ? sharedInflater() : undefined
+    this.#deflater = this.#sharedDeflater()
   }
 
   get variant(): string | undefined {
@@ -96,17 +105,13 @@ export class Deflate implements Extension {
 
   setLevel(level: number): void {
     this.#options = { ...this.#options, level }
+    this.#deflater = this.#sharedDeflater()
   }
 
   encode(payload: Uint8Array): Uint8Array | undefined {
     if (payload.length < this.#threshold || payload.length > this.#longest) return undefined
     const history = this.#sent
-    const deflated = deflateRawSync(
-      payload,
-      history === undefined
-        ? this.#optionsFor(payload.length)
-        : { ...this.#options, ...dictionary(history), chunkSize: pieceSize(payload.length) },
-    )
+    const deflated = this.#deflater?.run(payload) ?? deflateRawSync(payload, this.#optionsFor(payload.length))
     const length = deflated.length - FLUSH_SIZE
     // What does not get smaller is sent as it is: that saves the peer the work, and the history what it cannot use.
     if (length >= payload.length && !this.#teaches(payload.length)) return undefined
@@ -156,11 +161,18 @@ export class Deflate implements Extension {
     this.#received?.clear()
   }
 
+  #sharedDeflater(): SharedZlib | undefined {
+    const { windowBits = 0, level = 0, memLevel = 0 } = this.#options
+    return this.#share && this.#sent === undefined ? sharedDeflater(windowBits, level, memLevel) : undefined
+  }
+
   /**
    * A compressor that is made for one message needs no more memory than the message fills: to provide, and to clear,
    * 256 KiB takes longer than to compress a short message. What comes out is as small.
    */
   #optionsFor(length: number): ZlibOptions {
+    if (this.#sent !== undefined)
+      return { ...this.#options, ...dictionary(this.#sent), chunkSize: pieceSize(length) }
     const bits = Math.max(SMALLEST_ZLIB_WINDOW, 32 - Math.clz32(length + ZLIB_LOOKAHEAD))
     const { windowBits = bits, memLevel = bits } = this.#options
     return {
@@ -178,6 +190,8 @@ export class Deflate implements Extension {
 
   #inflate(payload: Uint8Array, maxSize: number): Buffer | 'too large' | 'corrupt' {
     const input = Buffer.concat([payload, TAIL])
+    const message = this.#inflater?.run(input)
+    if (message !== undefined) return message.length > maxSize ? 'too large' : message
     const parts: Buffer[] = []
     let window = this.#received
     const remember = (message: Buffer): Buffer => {

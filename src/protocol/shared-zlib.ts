@@ -1,0 +1,141 @@
+import { constants, createDeflateRaw, createInflateRaw, deflateRawSync, type ZlibOptions } from 'node:zlib'
+
+/** What of zlib's streams is used here, some of it not documented. */
+interface ZlibStream {
+  _handle: ZlibHandle | null
+  /** Works at once, and closes the handle behind it. */
+  _processChunk(bytes: Uint8Array, flush: number): Uint8Array
+  /** How many bytes of the input the last work has taken. */
+  readonly bytesWritten: number
+  reset(): void
+  on(event: 'error', listener: () => void): unknown
+  removeAllListeners(event: 'error'): unknown
+}
+
+interface ZlibHandle {
+  close(): void
+}
+
+/** Longer messages are not worth it: to set zlib up is then a small part of the work. */
+const LONGEST_INPUT = 16 * 1024
+const LONGEST_OUTPUT = 64 * 1024
+
+/** Each holds up to 256 KiB for as long as the process lives. */
+const MOST_DEFLATERS = 8
+
+/**
+ * One zlib stream that serves message after message, of whichever connection, each by itself. To set one up for each
+ * message takes as long as the work itself, and leaves the garbage collector as much to do again.
+ *
+ * zlib's streams work synchronously only by a method that closes them afterwards; here the handle stays open. That is
+ * below the documented API (ADR 0015): whatever goes wrong, the answer is `undefined`, and the caller does the work as
+ * documented.
+ */
+export class SharedZlib {
+  readonly #create: () => ZlibStream
+  readonly #flush: number
+  #stream: ZlibStream | undefined
+  #handle: ZlibHandle | undefined
+
+  private constructor(create: () => unknown, flush: number) {
+    this.#create = create as () => ZlibStream
+    this.#flush = flush
+  }
+
+  /** To be given messages as they are; what comes out ends with a flush. */
+  static deflater(options: ZlibOptions): SharedZlib {
+    return new SharedZlib(() => createDeflateRaw(options), constants.Z_SYNC_FLUSH)
+  }
+
+  /** To be given whole deflate streams, no more and no less. */
+  static inflater(): SharedZlib {
+    const create = (): unknown => createInflateRaw({ maxOutputLength: LONGEST_OUTPUT })
+    return new SharedZlib(create, constants.Z_FINISH)
+  }
+
+  /** What the bytes give; `undefined` for what must be found out in another way. */
+  run(bytes: Uint8Array): Buffer | undefined {
+    if (bytes.length > LONGEST_INPUT) return undefined
+    try {
+      const stream = this.#opened()
+      const output = stream._processChunk(bytes, this.#flush)
+      stream._handle = this.#handle as ZlibHandle
+      stream.reset()
+      stream.removeAllListeners('error')
+      stream.on('error', ignore)
+      // The stream writes into the same memory each time.
+      return stream.bytesWritten === bytes.length ? Buffer.from(output) : undefined
+    } catch {
+      this.#drop()
+      return undefined
+    }
+  }
+
+  #opened(): ZlibStream {
+    if (this.#stream !== undefined) return this.#stream
+    const stream = this.#create()
+    stream.on('error', ignore)
+    const handle = stream._handle as ZlibHandle
+    // Hides the handle's own.
+    handle.close = ignore
+    this.#handle = handle
+    this.#stream = stream
+    return stream
+  }
+
+  /** After a failure nothing is known of its state. */
+  #drop(): void {
+    const handle = this.#handle
+    this.#stream = this.#handle = undefined
+    if (handle === undefined) return
+    delete (handle as Partial<ZlibHandle>).close
+    handle.close()
+  }
+}
+
+/** A final block of the type that does not exist. */
+const NO_BLOCK: Buffer = Buffer.from([0b111])
+
+function ignore(): void {}
+
+const deflaters = new Map<string, SharedZlib>()
+let inflater: SharedZlib | undefined
+let works: boolean | undefined
+
+/** The stream for these settings; `undefined` where this runtime has no such thing, or there are too many. */
+export function sharedDeflater(windowBits: number, level: number, memLevel: number): SharedZlib | undefined {
+  if (!isSharable()) return undefined
+  const name = `${windowBits} ${level} ${memLevel}`
+  const known = deflaters.get(name)
+  if (known !== undefined || deflaters.size >= MOST_DEFLATERS) return known
+  const made = SharedZlib.deflater({ windowBits, level, memLevel })
+  deflaters.set(name, made)
+  return made
+}
+
+/** The stream that inflates; `undefined` where this runtime has no such thing. */
+export function sharedInflater(): SharedZlib | undefined {
+  if (!isSharable()) return undefined
+  inflater ??= SharedZlib.inflater()
+  return inflater
+}
+
+function isSharable(): boolean {
+  works ??= holds(SharedZlib.deflater({ level: 1 }), SharedZlib.inflater())
+  return works
+}
+
+/** Whether streams do on this runtime what is expected of them: message after message, also behind a broken one. */
+export function holds(deflater: SharedZlib, inflater: SharedZlib): boolean {
+  return ['first', 'second', '', 'third third third third'].every((text) => {
+    const bytes = Buffer.from(text)
+    const flushed = deflateRawSync(bytes, { level: 1, finishFlush: constants.Z_SYNC_FLUSH })
+    const whole = deflateRawSync(bytes, { level: 1 })
+    return (
+      deflater.run(bytes)?.equals(flushed) === true &&
+      inflater.run(whole)?.equals(bytes) === true &&
+      inflater.run(Buffer.concat([whole, NO_BLOCK])) === undefined &&
+      inflater.run(NO_BLOCK) === undefined
+    )
+  })
+}
