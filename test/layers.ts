@@ -31,10 +31,10 @@ const pureFolders: readonly string[] = ['wire', 'protocol', 'hub']
 const impureName =
   /(?<![\w$.#])(?:set(?:Timeout|Interval|Immediate)|performance|process|globalThis|randomBytes|Date\.now|new Date|Math\.random)(?![\w$])/g
 
-/** Built-in modules where they only compute: the one hash of the handshake, and zlib's synchronous functions. */
+/** Built-in modules where they only compute: the one hash of the handshake, and what zlib does synchronously. */
 const pureBuiltins: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:crypto', ['src/wire/accept-key.ts']],
-  ['node:zlib', ['src/protocol/deflate.ts', 'src/protocol/inflater.ts']],
+  ['node:zlib', ['src/protocol/deflate.ts', 'src/protocol/inflater.ts', 'src/protocol/shared-zlib.ts']],
 ])
 
 /** Optional peer dependencies, and where they may be loaded: when somebody wants them, by `import()`. */
