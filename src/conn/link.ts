@@ -87,8 +87,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   /** Wheel time of the last write. */
   #wroteAt = 0
   /** Where the heartbeat's last ping ends in all that is sent. */
-  #pingEnd = Number.NEGATIVE_INFINITY
-  #pingNumber = Number.POSITIVE_INFINITY
+  #pingEnd = -1
+  /** Its number. Nothing but small integers: others take memory of their own. */
+  #pingNumber = 0x3fff_ffff
   #error: Error | undefined
   #closeError: CloseError | undefined
   #closed: Promise<CloseInfo> | undefined

@@ -75,6 +75,22 @@ const spellings: ReadonlyMap<string, string> = new Map(
   }),
 )
 
+/** Values that many connections have: kept once, not with each. */
+const usual: ReadonlyMap<string, string> = new Map(
+  [
+    'websocket',
+    'Upgrade',
+    'upgrade',
+    'keep-alive, Upgrade',
+    '13',
+    'permessage-deflate',
+    'permessage-deflate; client_max_window_bits',
+    'no-cache',
+    'gzip, deflate, br',
+    'gzip, deflate, br, zstd',
+  ].map((value) => [value, value]),
+)
+
 /** What a byte may be part of. */
 const URL_BYTE = 1
 const NAME_BYTE = 2
@@ -125,7 +141,7 @@ export function parseUpgradeHead(chunk: Buffer, limit: number = MAX_SIMPLE_HEAD)
     const lower = spellings.get(name) ?? name.toLowerCase()
     // Given before; or a name that every object has.
     if (lower in headers || odd.has(lower)) return undefined
-    headers[lower] = value
+    headers[lower] = usual.get(value) ?? value
     rawHeaders.push(name, value)
     at = valueEnd + 2
   }
