@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { turn } from '../../test/support/test-link.ts'
-import { flushSoon } from './flusher.ts'
+import { Flusher, flushSoon } from './flusher.ts'
 
 describe('flushSoon', () => {
   it('flushes at the end of the turn, behind microtasks and ticks, in order', async () => {
@@ -32,5 +32,43 @@ describe('flushSoon', () => {
     assert.equal(flushes, 1)
     await turn()
     assert.equal(flushes, 2)
+  })
+
+  it('lets others have their turn when a row is long, and keeps its order', async () => {
+    let now = 0
+    const flusher = new Flusher(() => now)
+    const flushed: number[] = []
+    for (let i = 0; i < 1000; i++) {
+      flusher.soon({
+        flush() {
+          now += 0.1
+          flushed.push(i)
+        },
+      })
+    }
+    const turns: number[] = []
+    while (flushed.length < 1000) {
+      await new Promise((resolve) => setImmediate(resolve))
+      turns.push(flushed.length)
+      if (turns.length === 2) flusher.soon({ flush: () => flushed.push(1000) })
+    }
+    await turn()
+    assert.deepEqual(turns, [128, 256, 384, 512, 640, 768, 896, 1000])
+    assert.deepEqual(
+      flushed,
+      Array.from({ length: 1001 }, (_, i) => i),
+    )
+  })
+
+  it('takes a short row at once, however long that takes', async () => {
+    let now = 0
+    const flusher = new Flusher(() => {
+      now += 100
+      return now
+    })
+    let flushes = 0
+    for (let i = 0; i < 31; i++) flusher.soon({ flush: () => flushes++ })
+    await turn()
+    assert.equal(flushes, 31)
   })
 })
