@@ -45,6 +45,22 @@ export function readJunit(xml) {
   }
 }
 
+/**
+ * What one test file came to: what its report says, and, with an empty title, what no test in it can be told to have.
+ *
+ * @param {{ ok: boolean, why: string, late: boolean }} end - how its process ended
+ * @param {string | undefined} xml - its report, when there is one
+ */
+export function judgeRun({ ok, why, late }, xml) {
+  const result = xml === undefined ? { tests: 0, skipped: 0, failed: [] } : readJunit(xml)
+  // A file that cannot be loaded, or leaves something running, has no test that failed; one that hangs may have some.
+  let whole
+  if (late || (!ok && result.failed.length === 0)) whole = why
+  else if (ok && result.tests === 0) whole = xml === undefined ? 'gave no report' : 'has no tests'
+  const asWhole = whole === undefined ? [] : [{ title: '', message: whole }]
+  return { ...result, failed: [...result.failed, ...asWhole] }
+}
+
 /** Whether a group failed because of a test in it, and not by itself. */
 function hasCause(cases, group) {
   return cases.some(({ name, message }) => message !== undefined && name.startsWith(`${group} > `))

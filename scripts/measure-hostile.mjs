@@ -2,7 +2,7 @@
 //   npm run measure:hostile
 // Each attack is made on a server in a process of its own, whose memory (RSS) is told before, and at its peak. Ends with
 // 1 when a server grew by more than its bound, holds on to a connection that it should have dropped, serves no newcomer
-// afterwards, or had an error that nobody caught.
+// afterwards, had an error that nobody caught, has ended, or has not borne an attack within its time.
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -14,6 +14,7 @@ import { constants, deflateRawSync } from 'node:zlib'
 import { broadcast, dial, serve } from 'silverback'
 import { frame } from '../test/frames.ts'
 import { upgradeRequest } from '../test/raw-client.ts'
+import { peakMemory, resetPeakMemory } from './peak-memory.mjs'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -23,6 +24,8 @@ const mask = Uint8Array.of(1, 2, 3, 4)
 const request = upgradeRequest('/echo')
 const compressed = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 const MESSAGE = 16 * KiB
+/** Newcomers that a server has before it is attacked. */
+const WARM_UP = 20
 
 /** A client that says what it is told, and reads unless it is paused. */
 class Attacker {
@@ -87,7 +90,7 @@ async function flood(port, count, begin, part, parts) {
     attackers.map(async (attacker) => {
       await attacker.write(begin)
       for (let i = 0; i < parts; i++) await attacker.write(part)
-      const pong = once(attacker.socket, 'data')
+      const pong = once(attacker.socket, 'data').catch(() => {})
       await attacker.write(frame({ opcode: 9, mask }))
       await Promise.race([pong, attacker.gone])
       if (attacker.socket.destroyed) throw new Error('the server hung up on what it has to bear')
@@ -140,7 +143,8 @@ const allGone = { gone: true }
 
 /**
  * `count` connections, each of which does so much of it; `perConnection` is what one may cost beyond {@link BASE}.
- * An attack returns the attackers, and those of one with `gone` must be dropped by the server itself.
+ * An attack returns the attackers, and those of one with `gone` must be dropped by the server itself. `queued` is what a
+ * server without limits would hold for one of `each`: there are as many as make that twice the bound.
  */
 const attacks = [
   {
@@ -178,6 +182,7 @@ const attacks = [
     count: 50,
     each: 100_000,
     perConnection: 256 * KiB,
+    queued: (count) => count * 127,
     async run(port, count, each) {
       const attackers = await many(count, () => Attacker.upgraded(port, {}, { reads: false }))
       const part = repeat(frame({ opcode: 9, payload: Buffer.alloc(125), mask }), 1000)
@@ -194,6 +199,7 @@ const attacks = [
     count: 50,
     each: 400,
     perConnection: 8 * MiB,
+    queued: (count) => count * 64 * KiB,
     async run(port, count, each) {
       const attackers = await many(count, () => Attacker.upgraded(port, {}, { reads: false }))
       const message = frame({ opcode: 2, payload: Buffer.alloc(64 * KiB), mask })
@@ -263,6 +269,8 @@ const attacks = [
     each: 1000,
     // maxSendBuffer, as the server below has it, one message, and the frames that wait in Node.
     perConnection: MiB,
+    // All peers share the bytes of a message.
+    queued: () => MESSAGE,
     run: stalled(slow),
   })),
   {
@@ -299,8 +307,12 @@ const attacks = [
   },
 ]
 
+/** What shows that a server would be found out, as --plant has it. */
+const plants = ['memory', 'death', 'hang']
+
 /** The server that is attacked: this program again, in a process of its own. */
-async function victim() {
+async function victim(plant) {
+  let newcomers = 0
   const mishaps = []
   process.on('uncaughtException', (error) => mishaps.push(String(error?.stack ?? error)))
   process.on('unhandledRejection', (error) => mishaps.push(String(error?.stack ?? error)))
@@ -310,12 +322,15 @@ async function victim() {
       handshakeTimeout: 5000,
       onError() {},
       limits: ({ url }) => ({
-        maxSendBuffer: 256 * KiB,
+        maxSendBuffer: plant === 'memory' ? 2 ** 31 - 1 : 256 * KiB,
         closeTimeout: 1000,
         ...(url === '/silent' ? { pingInterval: 1000, pongTimeout: 1000 } : {}),
       }),
     },
     async (conn) => {
+      // The first ones are ours.
+      if (plant === 'death' && ++newcomers > WARM_UP) process.exit(3)
+      if (plant === 'hang' && ++newcomers > WARM_UP) for (;;);
       if (conn.request.url === '/close') return void conn.close(4000, 'go away')
       for await (const message of conn) if (!conn.send(message)) await conn.drained()
     },
@@ -327,11 +342,11 @@ async function victim() {
   })
   const answers = {
     state: () => ({ rss: process.memoryUsage.rss(), sockets, mishaps }),
-    peak: () => ({ peak: process.resourceUsage().maxRSS * KiB }),
+    peak: () => ({ peak: peakMemory() }),
+    reset: resetPeakMemory,
     async talk({ talk, slow }) {
-      const message = Buffer.alloc(MESSAGE, 'told to everybody ')
       for (let i = 0; i < talk; i++) {
-        broadcast(server.connections, message, { slow })
+        broadcast(server.connections, Buffer.alloc(MESSAGE, 'told to everybody '), { slow })
         await setImmediate()
       }
       return {}
@@ -352,8 +367,8 @@ async function victim() {
 }
 
 /** Starts a server, and lets it do once what it will do often. */
-async function startVictim() {
-  const child = fork(fileURLToPath(import.meta.url), ['victim'])
+async function startVictim(plant) {
+  const child = fork(fileURLToPath(import.meta.url), ['victim', ...(plant === undefined ? [] : [plant])])
   const [{ port }] = await once(child, 'message')
   const exit = once(child, 'exit')
   const asked = []
@@ -367,13 +382,18 @@ async function startVictim() {
       }),
     ])
   }
-  for (let i = 0; i < 20; i++) await newcomer(port)
+  for (let i = 0; i < WARM_UP; i++) await newcomer(port)
   const { rss } = await ask({ state: true })
   const end = async () => {
     if (child.exitCode === null && child.connected) await ask({ end: true })
     await exit
   }
-  return { port, ask, rss, end }
+  /** At once, whatever it is at. */
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exit
+  }
+  return { port, ask, rss, end, kill }
 }
 
 /** A client that behaves is served. */
@@ -386,54 +406,59 @@ async function newcomer(port) {
 
 const inMiB = (bytes) => `${(bytes / MiB).toFixed(0)} MiB`
 
-/** @param shared - a server that has had other attacks before; else one of its own */
-async function measure(attack, scale, shared) {
+/** The numbers of an attack on this scale. */
+function sized(attack, scale) {
   const count = Math.max(2, Math.round(attack.count * scale))
-  const each = attack.each
   const bound = BASE + count * attack.perConnection
-  const started = performance.now()
-  const server = shared ?? (await startVictim())
-  const { rss } = server
+  const each = Math.max(attack.each, attack.queued ? Math.ceil((2 * bound) / attack.queued(count)) : 0)
+  return { count, each, bound }
+}
+
+/** Makes an attack, and returns the peak of the server and what was wrong. */
+async function assault(attack, { count, each, bound }, server) {
   const problems = []
+  await server.ask({ reset: true })
+  const attackers = await attack.run(server.port, count, each, server)
+  if (attack.gone) {
+    const late = Symbol('late')
+    const timer = new AbortController()
+    const all = Promise.all(attackers.map((one) => one.gone)).finally(() => timer.abort())
+    const ended = await Promise.race([all, sleep(40_000, late, timer).catch(() => {})])
+    if (ended === late) problems.push('it keeps connections that should be gone')
+  }
+  await newcomer(server.port).catch((error) => problems.push(`a newcomer is not served: ${error.message}`))
+  await Promise.all(attackers.map((one) => one.end()))
+  for (let tries = 0; ; tries++) {
+    const { sockets } = await server.ask({ state: true })
+    if (sockets === 0) break
+    if (tries > 100) {
+      problems.push(`${sockets} sockets are left`)
+      break
+    }
+    await sleep(50)
+  }
+  const { mishaps } = await server.ask({ state: true })
+  problems.push(...mishaps)
+  const { peak } = await server.ask({ peak: true })
+  const grown = peak - server.rss
+  if (grown > bound) problems.push(`it grew by ${inMiB(grown)}, more than ${inMiB(bound)}`)
+  return { peak, problems }
+}
+
+/** The same with a time limit; a server that has not borne it is at its end. */
+async function measure(attack, size, server, seconds) {
+  const timer = new AbortController()
+  const late = sleep(seconds * 1000, undefined, timer).then(() => {
+    throw new Error(`it took longer than ${seconds} s`)
+  })
   try {
-    const attackers = await attack.run(server.port, count, each, server)
-    if (attack.gone) {
-      const late = Symbol('late')
-      const timer = new AbortController()
-      const all = Promise.all(attackers.map((one) => one.gone)).finally(() => timer.abort())
-      const ended = await Promise.race([all, sleep(40_000, late, timer).catch(() => {})])
-      if (ended === late) problems.push('it keeps connections that should be gone')
-    }
-    await newcomer(server.port).catch((error) => problems.push(`a newcomer is not served: ${error.message}`))
-    await Promise.all(attackers.map((one) => one.end()))
-    for (let tries = 0; ; tries++) {
-      const { sockets } = await server.ask({ state: true })
-      if (sockets === 0) break
-      if (tries > 100) {
-        problems.push(`${sockets} sockets are left`)
-        break
-      }
-      await sleep(50)
-    }
-    const { mishaps } = await server.ask({ state: true })
-    problems.push(...mishaps)
-    const { peak } = await server.ask({ peak: true })
-    if (peak - rss > bound) problems.push(`it grew by ${inMiB(peak - rss)}, more than ${inMiB(bound)}`)
-    if (shared === undefined) await server.end()
-    return {
-      name: attack.name,
-      count,
-      each,
-      unit: attack.unit,
-      rss,
-      peak,
-      bound,
-      problems,
-      seconds: (performance.now() - started) / 1000,
-    }
+    return await Promise.race([assault(attack, size, server), late])
   } catch (error) {
-    await server.end()
-    throw error
+    await server.kill()
+    return { problems: [error.message], over: true }
+  } finally {
+    late.catch(() => {})
+    timer.abort()
   }
 }
 
@@ -442,6 +467,8 @@ const usage = `Usage: npm run measure:hostile -- [options]
   --scale F    so much of each attack's connections (default 1)
   --one        one server for all attacks, one after another
   --only TEXT  only attacks whose name has this in it
+  --seconds N  how long one attack may take (default 120)
+  --plant WHAT proves that it would fail: memory, death or hang
   --help       this text
 `
 
@@ -451,12 +478,19 @@ async function main() {
       scale: { type: 'string', default: '1' },
       only: { type: 'string', default: '' },
       one: { type: 'boolean', default: false },
+      seconds: { type: 'string', default: '120' },
+      plant: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return process.stdout.write(usage)
   const scale = Number(values.scale)
   if (!(scale > 0 && scale <= 10)) throw new Error(`--scale takes a number up to 10, not '${values.scale}'`)
+  const seconds = Number(values.seconds)
+  if (!(seconds > 0 && seconds <= 3600))
+    throw new Error(`--seconds takes a number up to 3600, not '${values.seconds}'`)
+  if (values.plant !== undefined && !plants.includes(values.plant))
+    throw new Error(`--plant takes ${plants.join(', ')}, not '${values.plant}'`)
   const chosen = attacks.filter(({ name }) => name.includes(values.only))
   if (chosen.length === 0) throw new Error(`no attack has '${values.only}' in its name`)
   console.log(
@@ -464,24 +498,29 @@ async function main() {
   )
   console.log('| attack | connections | of it | memory before | at its peak | grown by | bound | |')
   console.log('|---|---|---|---|---|---|---|---|')
-  const shared = values.one ? await startVictim() : undefined
+  let server
   for (const attack of chosen) {
-    const { name, count, each, unit, rss, peak, bound, problems, seconds } = await measure(
-      attack,
-      scale,
-      shared,
-    )
-    const amount = each === 0 ? '' : `${each} ${unit}`
-    const verdict = problems.length === 0 ? `ok, ${seconds.toFixed(0)} s` : `FAILED: ${problems.join('; ')}`
+    const { name, unit } = attack
+    const started = performance.now()
+    server ??= await startVictim(values.plant)
+    const size = sized(attack, scale)
+    const { rss } = server
+    const { peak, problems, over = false } = await measure(attack, size, server, seconds)
+    const took = (performance.now() - started) / 1000
+    if (!over && !values.one) await server.end()
+    if (over || !values.one) server = undefined
+    const amount = attack.each === 0 ? '' : `${size.each} ${unit}`
+    const verdict = problems.length === 0 ? `ok, ${took.toFixed(0)} s` : `FAILED: ${problems.join('; ')}`
     if (problems.length > 0) process.exitCode = 1
+    const grown = peak === undefined ? ' | ' : `${inMiB(peak)} | ${inMiB(Math.max(0, peak - rss))}`
     console.log(
-      `| ${name} | ${count} | ${amount} | ${inMiB(rss)} | ${inMiB(peak)} | ${inMiB(Math.max(0, peak - rss))} | ${inMiB(bound)} | ${verdict} |`,
+      `| ${name} | ${size.count} | ${amount} | ${inMiB(rss)} | ${grown} | ${inMiB(size.bound)} | ${verdict} |`,
     )
   }
-  await shared?.end()
+  await server?.end()
 }
 
-if (process.argv[2] === 'victim') await victim()
+if (process.argv[2] === 'victim') await victim(process.argv[3])
 else
   await main().catch((error) => {
     console.error(`${error.message}\n\n${usage}`)

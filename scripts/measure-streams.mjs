@@ -14,6 +14,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { constants, deflateRawSync } from 'node:zlib'
 import { tsImport } from 'tsx/esm/api'
+import { peakMemory as peak } from './peak-memory.mjs'
 
 const MiB = 1024 * 1024
 const units = { B: 1, KiB: 1024, MiB, GiB: 1024 * MiB }
@@ -24,8 +25,6 @@ const MAX_STREAM = 16 * MiB
 
 const { dial, serve, toDuplex } = await tsImport('../src/index.ts', import.meta.url)
 
-/** The most memory that this process has ever had. */
-const peak = () => process.resourceUsage().maxRSS * 1024
 const inMiB = (bytes) => `${(bytes / MiB).toFixed(1)} MiB`
 
 function parseSize(text) {

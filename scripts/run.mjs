@@ -44,7 +44,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
  * @param {readonly string[]} args
  * @param {{ seconds: number, cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean }} options
  *   `show` passes the output through at once; otherwise it is collected and returned.
- * @returns {Promise<{ ok: boolean, why: string, stdout: string, output: string }>} `output` is stdout and stderr
+ * @returns {Promise<{ ok: boolean, why: string, late: boolean, stdout: string, output: string }>} `late` when its time was
+ *   over; `output` is stdout and stderr
  */
 export function run(command, args, { seconds, cwd = root, env = process.env, show = false }) {
   return new Promise((resolve) => {
@@ -65,7 +66,7 @@ export function run(command, args, { seconds, cwd = root, env = process.env, sho
       clearTimeout(kill)
       running.delete(child)
       const reason = late ? `took longer than ${seconds} s` : why
-      resolve({ ok: reason === '', why: reason, stdout, output })
+      resolve({ ok: reason === '', why: reason, late, stdout, output })
     }
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text) => {

@@ -3,9 +3,9 @@
 // and that something listed there passes, is a failure here.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, posix } from 'node:path'
 import { parseArgs } from 'node:util'
-import { compare, knownFailures, readJunit, resultsTable, withResults } from './matrix-results.mjs'
+import { compare, judgeRun, knownFailures, resultsTable, withResults } from './matrix-results.mjs'
 import { installPackages } from './packages.mjs'
 import { filesBelow, root, run } from './run.mjs'
 
@@ -107,7 +107,7 @@ function whole(name, text) {
 }
 
 function readOptions() {
-  const { values, positionals: files } = parseArgs({
+  const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       only: { type: 'string' },
@@ -121,9 +121,13 @@ function readOptions() {
   for (const name of names ?? []) {
     if (!runtimes.some((runtime) => id(runtime.name) === name)) throw new Error(`--only knows no '${name}'`)
   }
+  const chosen = runtimes.filter(({ name }) => names?.includes(id(name)) ?? true)
+  const files = positionals.map((file) => posix.normalize(file.replaceAll('\\', '/')))
   for (const file of files) {
     if (!file.endsWith('.test.ts') || !existsSync(join(root, file)))
       throw new Error(`'${file}' is not a test file (*.test.ts) of this repository`)
+    if (!chosen.some((runtime) => testFiles(runtime).includes(file)))
+      throw new Error(`'${file}' is run by none of ${chosen.map(({ name }) => name).join(', ')}`)
   }
   if (values.write && files.length > 0) throw new Error('--write needs all files')
   return {
@@ -131,8 +135,13 @@ function readOptions() {
     files,
     jobs: whole('jobs', values.jobs),
     seconds: whole('seconds', values.seconds),
-    chosen: runtimes.filter(({ name }) => names?.includes(id(name)) ?? true),
+    chosen,
   }
+}
+
+/** All test files that are run on a runtime. */
+function testFiles({ folders }) {
+  return [...new Set(folders.flatMap((place) => filesBelow(place, '.test.ts')))]
 }
 
 /** Runs one test file; says what failed in it, and how many tests there were. */
@@ -141,14 +150,10 @@ async function runFile(runtime, file, temp, seconds) {
   const path = `${join(runtime.path, '..')}:${process.env.PATH}`
   const { NODE_V8_COVERAGE: _, ...inherited } = process.env
   const env = { ...inherited, PATH: path, SILVERBACK_NO_APT: '1', NO_COLOR: '1' }
-  const { ok, why, output } = await run(runtime.path, runtime.args(file, report), { seconds, env })
-  const result = existsSync(report)
-    ? readJunit(readFileSync(report, 'utf8'))
-    : { tests: 0, skipped: 0, failed: [] }
+  const { output, ...end } = await run(runtime.path, runtime.args(file, report), { seconds, env })
+  const result = judgeRun(end, existsSync(report) ? readFileSync(report, 'utf8') : undefined)
   rmSync(report, { force: true })
-  // A file that cannot be loaded, or hangs, or leaves something running, has no test that failed.
-  const asWhole = !ok && result.failed.length === 0 ? [{ title: '', message: why }] : []
-  return { file, ...result, failed: [...result.failed, ...asWhole], output }
+  return { file, ...result, output }
 }
 
 async function runRuntime(runtime, { files, jobs, seconds }, known) {
@@ -158,11 +163,13 @@ async function runRuntime(runtime, { files, jobs, seconds }, known) {
     return { ...runtime, missing: true, problems: 1 }
   }
   const version = stdout.trim().replace(/^v/, '')
-  const all = runtime.folders.flatMap((place) => filesBelow(place, '.test.ts'))
-  const wanted = [...new Set(all)].filter((file) => files.length === 0 || files.includes(file))
+  const wanted = testFiles(runtime).filter((file) => files.length === 0 || files.includes(file))
   console.log(`\n▶ ${runtime.name} (${version}), ${wanted.length} test files`)
   const started = performance.now()
   const temp = mkdtempSync(join(tmpdir(), 'silverback-matrix-'))
+  // A signal ends the process before any `finally`.
+  const removeTemp = () => rmSync(temp, { recursive: true, force: true })
+  process.once('exit', removeTemp)
   const totals = { files: 0, tests: 0, skipped: 0, known: 0, problems: 0 }
   const work = async (queue) => {
     for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
@@ -191,7 +198,8 @@ async function runRuntime(runtime, { files, jobs, seconds }, known) {
   try {
     await Promise.all(Array.from({ length: jobs }, () => work(queue)))
   } finally {
-    rmSync(temp, { recursive: true, force: true })
+    removeTemp()
+    process.off('exit', removeTemp)
   }
   const taken = Math.round((performance.now() - started) / 1000)
   console.log(`${totals.problems === 0 ? '✔' : '✖'} ${runtime.name}: ${totals.tests} tests in ${taken} s`)

@@ -23,6 +23,7 @@ import {
   offeredKey,
   patternExtension,
 } from './fuzz-targets.ts'
+import { watchProgress } from './fuzz-watch.ts'
 import { extensionsValue, headerValue, Rng, StreamMaker } from './generate.ts'
 import { retainedMemory } from './memory.ts'
 
@@ -32,6 +33,9 @@ const usage = `Usage: npm run fuzz -- [options]
                 top (default 1000000, or any number with --seconds)
   --seconds N   stop after this time (default: no limit)
   --seed N      repeat a run: the same seed gives the same inputs (default: random)
+  --first N     begin with the stream of this number (default 0)
+  --stuck N     how many seconds one stream may take (default 30)
+  --plant WHAT  proves that it would fail: error, loop or wait
   --help        this text
 
 On a failure the input is printed with its seed and kept in test/corpus/, where the tests replay it.
@@ -51,6 +55,9 @@ interface Options {
   readonly streams: number
   readonly seconds: number
   readonly seed: number
+  readonly first: number
+  readonly stuck: number
+  readonly plant: string | undefined
 }
 
 function readOptions(): Options {
@@ -59,6 +66,9 @@ function readOptions(): Options {
       streams: { type: 'string' },
       seconds: { type: 'string' },
       seed: { type: 'string' },
+      first: { type: 'string', default: '0' },
+      stuck: { type: 'string', default: '30' },
+      plant: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
@@ -66,21 +76,28 @@ function readOptions(): Options {
     process.stdout.write(usage)
     process.exit(0)
   }
-  const number = (name: string, text: string): number => {
+  const number = (name: string, text: string, least = 0): number => {
     const value = Number(text)
-    if (!Number.isInteger(value) || value < 0)
-      throw new Error(`--${name} must be a whole number, not "${text}"`)
+    if (text === '' || !Number.isInteger(value) || value < least)
+      throw new Error(
+        `--${name} must be a whole number${least > 0 ? ` from ${least} on` : ''}, not "${text}"`,
+      )
     return value
   }
+  if (values.plant !== undefined && !['error', 'loop', 'wait'].includes(values.plant))
+    throw new Error(`--plant takes error, loop or wait, not "${values.plant}"`)
   return {
     streams:
       values.streams !== undefined
-        ? number('streams', values.streams)
+        ? number('streams', values.streams, 1)
         : values.seconds === undefined
           ? 1_000_000
           : Number.POSITIVE_INFINITY,
-    seconds: values.seconds === undefined ? Number.POSITIVE_INFINITY : number('seconds', values.seconds),
+    seconds: values.seconds === undefined ? Number.POSITIVE_INFINITY : number('seconds', values.seconds, 1),
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number('seed', values.seed),
+    first: number('first', values.first),
+    stuck: number('stuck', values.stuck, 1),
+    plant: values.plant,
   }
 }
 
@@ -241,7 +258,16 @@ function report(error: unknown, seed: number, index: number): void {
   )
 }
 
-async function main({ streams, seconds, seed }: Options): Promise<number> {
+/** At the stream of this number, once all has been compiled. */
+async function fail(plant: string | undefined, index: number): Promise<void> {
+  if (plant === undefined || index % 1000 !== 999) return
+  if (plant === 'error') throw new Error('planted')
+  if (plant === 'loop') for (;;);
+  await new Promise(() => {})
+}
+
+async function main({ streams, seconds, seed, first, stuck, plant }: Options): Promise<number> {
+  process.stdout.write(`seed ${seed}\n`)
   const outcomes = new Map<string, number>()
   const start = performance.now()
   const count = (outcome: string): void => {
@@ -250,20 +276,40 @@ async function main({ streams, seconds, seed }: Options): Promise<number> {
   const elapsed = (): number => (performance.now() - start) / 1000
   let baseline = 0
   let growth = 0
+  let looked = false
   let done = 0
+  let index = first
+  const watch = watchProgress(seed, stuck)
+  const onInterrupt = (): void => {
+    process.off('exit', onExit)
+    process.stdout.write(`\nstopped at stream ${index} of seed ${seed}\n`)
+    process.exit(130)
+  }
+  // What waits for what never comes leaves nothing to do, and Node ends.
+  const onExit = (code: number): void => {
+    const why = code === 1 ? 'an error that nobody caught, as said below' : 'it waits for what never comes'
+    report(new Error(why), seed, index)
+    process.exitCode = 1
+  }
+  process.once('SIGINT', onInterrupt)
+  process.once('exit', onExit)
   const lookAtMemory = (): void => {
-    if (baseline > 0) growth = Math.max(growth, retainedMemory() - baseline)
+    if (baseline === 0) return
+    looked = true
+    growth = Math.max(growth, retainedMemory() - baseline)
     if (growth > memoryBound) throw new Error(`memory has grown by ${growth} bytes, more than ${memoryBound}`)
   }
   try {
-    for (; done < streams; done++) {
+    for (; done < streams; done++, index++) {
+      watch.at(index)
       if (done % 1024 === 0) {
         if (elapsed() > seconds) break
         // zlib lets go of what it failed on in a later turn.
         await setImmediate()
       }
-      const rng = new Rng(seed, done)
-      count(fuzzFrames(rng, done))
+      const rng = new Rng(seed, index)
+      count(fuzzFrames(rng, index))
+      await fail(plant, index)
       if (rng.once(16)) count(fuzzDeflate(rng))
       if (rng.once(64)) count(await fuzzInflater(rng))
       if (rng.once(8)) count(fuzzClosing(rng))
@@ -279,14 +325,20 @@ async function main({ streams, seconds, seed }: Options): Promise<number> {
     await setImmediate()
     lookAtMemory()
   } catch (error) {
-    report(error, seed, done)
+    report(error, seed, index)
     return 1
+  } finally {
+    process.off('SIGINT', onInterrupt)
+    process.off('exit', onExit)
+    await watch.end()
   }
   const rate = Math.round(done / elapsed())
   const table = [...outcomes].sort((a, b) => b[1] - a[1])
   const summary = [
     `${done} streams in ${elapsed().toFixed(1)} s, ${rate} a second, seed ${seed}`,
-    `memory grew by ${(growth / 1024 / 1024).toFixed(1)} MiB at most (bound: ${memoryBound / 1024 / 1024} MiB)`,
+    looked
+      ? `memory grew by ${(growth / 1024 / 1024).toFixed(1)} MiB at most (bound: ${memoryBound / 1024 / 1024} MiB)`
+      : `memory was not judged: that takes more than ${warmUp} streams`,
     '',
     ...table.map(([outcome, times]) => `${String(times).padStart(9)}  ${outcome}`),
   ]

@@ -26,6 +26,29 @@ test('no attack makes a server grow beyond its bound, keep a connection, or turn
   assert.equal(stdout.match(/\| ok, \d+ s \|$/gm)?.length, 14)
 })
 
+test('a server that dies, hangs, or holds too much fails its row, and the other attacks go on', {
+  timeout: 100_000,
+}, async (t) => {
+  const both = ['--scale', '0.01', '--only', "slow: '"]
+  for (const [plant, failed, ...more] of [
+    ['death', /FAILED: /g],
+    ['hang', /FAILED: it took longer than 3 s \|$/gm, '--seconds', '3', '--only', "slow: 'skip'"],
+    ['memory', /slow: 'queue' .* FAILED: it grew by /g, '--only', "slow: 'queue'"],
+  ] as const) {
+    const args = [...command, ...both, '--plant', plant, ...more]
+    const { code, stdout } = await promisify(execFile)(process.execPath, args, {
+      cwd: root,
+      env,
+      signal: t.signal,
+    }).then(
+      ({ stdout }) => ({ code: 0, stdout }),
+      (error: { code: number; stdout: string }) => error,
+    )
+    assert.equal(code, 1, stdout)
+    assert.equal(stdout.match(failed)?.length, plant === 'death' ? 3 : 1, stdout)
+  }
+})
+
 test('the documented table has every attack, and none that failed', () => {
   const names = [
     ...readFileSync(join(root, 'scripts/measure-hostile.mjs'), 'utf8').matchAll(/^ {4}name: '(.*)',$/gm),

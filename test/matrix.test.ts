@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -18,13 +19,14 @@ interface Failure {
 interface Results {
   readJunit(xml: string): { tests: number; skipped: number; failed: Failure[] }
   knownFailures(markdown: string): Row[]
+  judgeRun(end: object, xml: string | undefined): { tests: number; failed: Failure[] }
   compare(failed: readonly Failure[], listed: readonly Row[]): { unexpected: Failure[]; passing: Row[] }
   withResults(markdown: string, results: readonly object[]): string
 }
 
 // The script is plain JavaScript, so its types are told here.
 const script = new URL('../scripts/matrix-results.mjs', import.meta.url).href
-const { compare, knownFailures, readJunit, withResults } = (await import(script)) as Results
+const { compare, judgeRun, knownFailures, readJunit, withResults } = (await import(script)) as Results
 
 const page = readFileSync(join(root, 'docs/runtimes.md'), 'utf8')
 
@@ -69,6 +71,34 @@ test('reads the reports of all runtimes', () => {
   assert.deepEqual(readJunit(deno), { tests: 3, skipped: 0, failed: [{ title: 'bad', message: 'Uncaught' }] })
   const hook = '<testcase name="g"><failure message="a hook"/></testcase><testcase name="g &gt; good"/>'
   assert.deepEqual(readJunit(hook).failed, [{ title: 'g', message: 'a hook' }])
+})
+
+test('a file without a report or a test fails, and so does one that hangs, whatever else failed in it', () => {
+  const good = { ok: true, why: '', late: false }
+  const one = '<testcase name="a"/>'
+  const bad = '<testcase name="a"><failure message="x"/></testcase>'
+  const failed = (end: object, xml: string | undefined): string[] =>
+    judgeRun(end, xml).failed.map(({ title, message }) => `${title}: ${message}`)
+  assert.deepEqual(failed(good, one), [])
+  assert.deepEqual(failed(good, undefined), [': gave no report'])
+  assert.deepEqual(failed(good, '<testsuites></testsuites>'), [': has no tests'])
+  const ended = { ok: false, why: 'ended with exit code 1', late: false }
+  assert.deepEqual(failed(ended, bad), ['a: x'])
+  assert.deepEqual(failed(ended, one), [': ended with exit code 1'])
+  const late = { ok: false, why: 'took longer than 9 s', late: true }
+  assert.deepEqual(failed(late, bad), ['a: x', ': took longer than 9 s'])
+})
+
+test('npm run test:matrix refuses a file that no runtime runs, ahead of all else', () => {
+  for (const [file, ...more] of [['interop/ws.test.ts'], ['./test/matrix.test.ts', '--only', 'bun,deno']]) {
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      ['scripts/test-matrix.mjs', file ?? '', ...more],
+      { cwd: root, encoding: 'utf8', timeout: 20_000 },
+    )
+    assert.deepEqual([status, stdout], [2, ''])
+    assert.match(stderr, /^'(interop\/ws|test\/matrix)\.test\.ts' is run by none of .*(Bun|Deno)/)
+  }
 })
 
 test('tells what fails and is not listed, and what is listed and passes', () => {

@@ -12,6 +12,8 @@ export class EchoChild implements AsyncDisposable {
   #output = ''
   #wake: () => void = () => {}
   #over = false
+  /** One that is stopped would outlive us, and never know. */
+  readonly #kill = (): void => void this.#child.kill('SIGKILL')
 
   constructor(files: number) {
     const node = [
@@ -31,7 +33,9 @@ export class EchoChild implements AsyncDisposable {
       this.#output += text
       this.#wake()
     })
+    process.once('exit', this.#kill)
     this.#child.once('close', () => {
+      process.off('exit', this.#kill)
       this.#over = true
       this.#wake()
     })
@@ -54,6 +58,10 @@ export class EchoChild implements AsyncDisposable {
 
   async url(): Promise<string> {
     return (await this.says(/listening at (\S+)\n/))[1] ?? ''
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   order(line: string): void {
@@ -81,7 +89,10 @@ export interface SleepResult {
 }
 
 /** Stops a server for so many seconds, with one client that waits, and one that does not. */
-export async function sleepFor(seconds: number): Promise<SleepResult> {
+export async function sleepFor(
+  seconds: number,
+  onStop: (pid: number | undefined) => void = () => {},
+): Promise<SleepResult> {
   await using child = new EchoChild(1024)
   const url = await child.url()
   const entries: LogEntry[] = []
@@ -103,6 +114,7 @@ export async function sleepFor(seconds: number): Promise<SleepResult> {
   })()
   while (times === 0) await new Promise((resolve) => setTimeout(resolve, 10))
   child.signal('SIGSTOP')
+  onStop(child.pid)
   patient.send('meanwhile')
   await new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
   child.signal('SIGCONT')

@@ -3,6 +3,7 @@
  * is delivered once and in order, or the sender is told; every connection says how it ended; nothing is left behind.
  */
 import { parseArgs } from 'node:util'
+import { interrupted } from '../support/interrupt.ts'
 import { sleepFor } from './echo-process.ts'
 import { assertSpread, minDelay, restart } from './restart.ts'
 import { runMany, type Summary } from './run-many.ts'
@@ -47,20 +48,22 @@ function readOptions(): Options | undefined {
     },
   })
   if (values.help) return undefined
-  const number = (name: string, text: string): number => {
+  const number = (name: string, text: string, least = 0): number => {
     const value = Number(text)
-    if (text === '' || !Number.isInteger(value) || value < 0)
-      throw new Error(`--${name} must be a whole number, not "${text}"`)
+    if (text === '' || !Number.isInteger(value) || value < least)
+      throw new Error(
+        `--${name} must be a whole number${least > 0 ? ` from ${least} on` : ''}, not "${text}"`,
+      )
     return value
   }
   return {
-    runs: number('runs', values.runs),
+    runs: number('runs', values.runs, 1),
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number('seed', values.seed),
     only: values.only === undefined ? undefined : number('only', values.only),
     concurrency: Math.max(1, number('concurrency', values.concurrency)),
-    stop: values.stop === undefined ? undefined : number('stop', values.stop),
-    restart: values.restart === undefined ? undefined : number('restart', values.restart),
-    sleep: values.sleep === undefined ? undefined : number('sleep', values.sleep),
+    stop: values.stop === undefined ? undefined : number('stop', values.stop, 1),
+    restart: values.restart === undefined ? undefined : number('restart', values.restart, 1),
+    sleep: values.sleep === undefined ? undefined : number('sleep', values.sleep, 1),
   }
 }
 
@@ -77,17 +80,13 @@ function report({ runs, seconds, kinds, ends, accepted, delivered }: Summary, se
   )
 }
 
-async function main({
-  runs,
-  seed,
-  only,
-  concurrency,
-  stop,
-  restart: clients,
-  sleep,
-}: Options): Promise<number> {
-  const controller = new AbortController()
-  process.once('SIGINT', () => controller.abort())
+/** Fewer delays are no even spread, just by chance. */
+const enoughDelays = 100
+
+async function run(
+  { runs, seed, only, concurrency, stop, restart: clients, sleep }: Options,
+  signal: AbortSignal,
+): Promise<number> {
   const onProgress = (done: number): void => {
     if (process.stdout.isTTY) process.stdout.write(`\r${done} of ${runs} runs `)
   }
@@ -100,7 +99,9 @@ async function main({
       return 0
     }
     if (sleep !== undefined) {
-      const { waited, log } = await sleepFor(sleep)
+      const { waited, log } = await sleepFor(sleep, (pid) => {
+        process.stdout.write(`process ${pid} is stopped for ${sleep} s\n`)
+      })
       process.stdout.write(
         `stopped for ${sleep} s: who waited was ${waited ? 'served, and is connected still' : 'NOT served'}; who did not came back. Its log:\n${log.join('\n')}\n`,
       )
@@ -109,7 +110,8 @@ async function main({
     if (clients !== undefined) {
       for (const how of ['close', 'crash'] as const) {
         const { back, delays } = await restart(clients, how)
-        assertSpread(delays, minDelay)
+        if (clients >= enoughDelays) assertSpread(delays, minDelay)
+        else process.stdout.write(`${clients} clients are too few to judge how their delays are spread\n`)
         const sorted = [...back].sort((a, b) => a - b)
         const [first = 0, middle = 0, last = 0] = [sorted[0], sorted[sorted.length >> 1], sorted.at(-1)]
         process.stdout.write(
@@ -122,16 +124,31 @@ async function main({
       process.stdout.write(`${JSON.stringify(await runOnce(seed, only), undefined, 2)}\n`)
       return 0
     }
-    const summary = await runMany({ seed, count: runs, concurrency, onProgress, signal: controller.signal })
+    const summary = await runMany({ seed, count: runs, concurrency, onProgress, signal })
     if (process.stdout.isTTY) process.stdout.write('\r')
     report(summary, seed)
-    if (!controller.signal.aborted) return 0
+    if (!signal.aborted) return 0
     process.stdout.write('\nstopped before all runs were made\n')
     return 130
   } catch (error) {
     process.stdout.write(`\nFAILED, seed ${seed}\n${error instanceof Error ? error.stack : String(error)}\n`)
     return 1
   }
+}
+
+/** The runs end in order when they are stopped; all else at once, and with the process what it has started. */
+function main(options: Options): Promise<number> {
+  const { stop, restart, sleep, only } = options
+  const many = (stop ?? restart ?? sleep ?? only) === undefined
+  const signal = interrupted()
+  const stopped = new Promise<number>((resolve) => {
+    signal.addEventListener('abort', () => {
+      if (many) return
+      process.stdout.write('\nstopped before it was done\n')
+      resolve(130)
+    })
+  })
+  return Promise.race([run(options, signal), stopped])
 }
 
 let options: Options | undefined

@@ -14,8 +14,17 @@ export interface RestartResult {
 /** The time over which they come back. */
 export const minDelay = 600
 
-/** Closes a server with 1012 (or drops all that it has), serves anew on its port, and waits until all clients are back. */
-export async function restart(clients: number, how: 'close' | 'crash'): Promise<RestartResult> {
+/**
+ * Closes a server with 1012 (or drops all that it has), serves anew on its port, and waits until all clients are back,
+ * for so many milliseconds at most.
+ *
+ * @throws Error that says how many are not
+ */
+export async function restart(
+  clients: number,
+  how: 'close' | 'crash',
+  patience = 60_000,
+): Promise<RestartResult> {
   const echo = (conn: Conn): void => conn.onMessage((data) => conn.send(data))
   let server: Server = await serve({}, echo)
   const { url } = server
@@ -49,20 +58,29 @@ export async function restart(clients: number, how: 'close' | 'crash'): Promise<
   // The load: nobody is idle when the server goes.
   const news = setInterval(() => broadcast(server.connections, 'news'), 50)
   const running = controllers.map(run)
-  const count = async (enough: () => boolean): Promise<void> => {
-    while (!enough()) {
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
+  const count = async (what: string, number: () => number): Promise<void> => {
+    const deadline = performance.now() + patience
+    // Who never comes wakes nobody.
+    const timer = setInterval(() => wake(), Math.min(patience, 1_000))
+    try {
+      while (number() < clients) {
+        if (performance.now() > deadline)
+          throw new Error(`${number()} of ${clients} clients are ${what} after ${patience} ms`)
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    } finally {
+      clearInterval(timer)
     }
   }
   try {
-    await count(() => first === clients)
+    await count('there', () => first)
     ended = performance.now()
     if (how === 'crash') for (const conn of server.connections) conn.terminate()
     await server.close({ code: 1012, timeout: 5_000 })
     server = await serve({ port }, echo)
-    await count(() => back.length === clients)
+    await count('back', () => back.length)
   } finally {
     clearInterval(news)
     for (const controller of controllers) controller.abort()

@@ -1,5 +1,6 @@
 // Many runs, some at a time, with a look at what they leave behind.
 
+import { getEventListeners, setMaxListeners } from 'node:events'
 import { assertNoLeaks } from '../leaks.ts'
 import { type RunResult, runOnce } from './run-once.ts'
 
@@ -74,6 +75,9 @@ export async function runMany(options: Runs): Promise<Summary> {
   const onWarning = (warning: Error): void => void warnings.push(warning)
   process.on('warning', onWarning)
   const intervals = countIntervals()
+  // Every other run uses it, as a program has one signal for all that it does.
+  const lasting = new AbortController().signal
+  setMaxListeners(0, lasting)
   const take = (result: RunResult): void => {
     kinds.set(result.kind, (kinds.get(result.kind) ?? 0) + 1)
     for (const end of result.ends) ends.set(end, (ends.get(end) ?? 0) + 1)
@@ -90,7 +94,7 @@ export async function runMany(options: Runs): Promise<Summary> {
       const worker = async (): Promise<void> => {
         while (next < last && failures.length === 0 && signal?.aborted !== true) {
           const index = next++
-          await runOnce(seed, index).then(take, (error: unknown) => {
+          await runOnce(seed, index, index % 2 === 0 ? lasting : undefined).then(take, (error: unknown) => {
             failures.push(new RunFailure(seed, index, error))
           })
         }
@@ -100,6 +104,8 @@ export async function runMany(options: Runs): Promise<Summary> {
       const [failure] = failures.sort((a, b) => a.index - b.index)
       if (failure !== undefined) throw failure
       await assertNoLeaks()
+      const listeners = getEventListeners(lasting, 'abort').length
+      if (listeners > 0) throw new Error(`${listeners} listeners are left on a signal`)
       if (intervals.running() > 0) throw new Error('a deadline is left on the wheel')
       if (warnings.length > 0) throw warnings[0]
     }

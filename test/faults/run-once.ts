@@ -48,9 +48,11 @@ interface Setting {
   readonly harmless: boolean
   /** Who takes part. */
   readonly peers: Peer[]
+  /** Given to every connection, never aborted. */
+  readonly given: { readonly signal?: AbortSignal }
 }
 
-function setting(rng: Rng): Setting {
+function setting(rng: Rng, signal: AbortSignal | undefined): Setting {
   const harmless = rng.once(5)
   const fragmentSize = rng.once(3) ? 125 + rng.below(1000) : 128 * 1024
   const tight = rng.once(4)
@@ -60,6 +62,7 @@ function setting(rng: Rng): Setting {
     rng,
     harmless,
     peers: [],
+    given: signal === undefined ? {} : { signal },
     limits: { ...(harmless ? patient : hasty), fragmentSize, ...tight },
     compression: rng.pick([false, true, { threshold: 0, sendTakeover: true, receiveTakeover: true }]),
   }
@@ -107,7 +110,7 @@ const endings: readonly (readonly [Ending, Ending])[] = [
   ['close', 'terminate'],
 ]
 
-async function runPair({ rng, limits, compression, harmless, peers }: Setting): Promise<RunResult> {
+async function runPair({ rng, limits, compression, harmless, peers, given }: Setting): Promise<RunResult> {
   const [clientEnds, serverEnds] = harmless ? rng.pick(endings.slice(0, 3)) : rng.pick(endings)
   // Who closes a server does not ask what its handlers are at.
   const stops = !harmless && rng.once(8)
@@ -126,11 +129,11 @@ async function runPair({ rng, limits, compression, harmless, peers }: Setting): 
   await using proxy = await FaultProxy.start(portOf(server.url), () => plan)
   let client: Peer | undefined
   try {
-    const conn = await dial(proxy.url, { limits, compression: compression ?? false })
+    const conn = await dial(proxy.url, { limits, compression: compression ?? false, ...given })
     const playing = started(peers, new Peer('client', conn, clientRng)).play(clientRole)
     if (stops) {
       await new Promise((resolve) => setTimeout(resolve, rng.below(50)))
-      await server.close({ timeout: 1_000 })
+      await server.close({ timeout: 1_000, ...given })
     }
     client = await playing
   } catch (error) {
@@ -164,7 +167,7 @@ function sum(kind: string, pairs: readonly (readonly [Peer, Peer])[]): RunResult
   }
 }
 
-async function runBroadcast({ rng, limits, compression, harmless }: Setting): Promise<RunResult> {
+async function runBroadcast({ rng, limits, compression, harmless, given }: Setting): Promise<RunResult> {
   const clients = 2 + rng.below(3)
   const rounds = 5 + rng.below(30)
   const slow = rng.pick(['queue', 'skip', 'close'] as const)
@@ -192,7 +195,12 @@ async function runBroadcast({ rng, limits, compression, harmless }: Setting): Pr
     const client = plans[i] === plans[0] || harmless ? patient : limits
     try {
       const headers = { 'x-client': String(i) }
-      const conn = await dial(proxy.url, { limits: client, compression: compression ?? false, headers })
+      const conn = await dial(proxy.url, {
+        limits: client,
+        compression: compression ?? false,
+        headers,
+        ...given,
+      })
       const peer = new Peer('client', conn, new Rng(rng.next()))
       joined.push(peer)
       const reading = rng.pick(['messages', 'listener', 'slow', 'streams'] as const)
@@ -233,8 +241,8 @@ const comesBack = {
 }
 
 /** A log that is appended to over as many connections as it takes: nothing may be missing, nothing be there twice. */
-async function runReconnect({ rng, compression, ...given }: Setting): Promise<RunResult> {
-  const limits = { ...given.limits, ...hasty }
+async function runReconnect({ rng, compression, given, ...chosen }: Setting): Promise<RunResult> {
+  const limits = { ...chosen.limits, ...hasty }
   const lines = Array.from({ length: 1 + rng.below(60) }, (_, i) => `${i} ${'y'.repeat(rng.below(300))}`)
   const log: string[] = []
   const ends: string[] = []
@@ -261,7 +269,7 @@ async function runReconnect({ rng, compression, ...given }: Setting): Promise<Ru
     for await (const answer of conn)
       if ((JSON.parse(String(answer)) as { have: number }).have === lines.length) void conn.close()
   }
-  for await (const conn of reconnect(proxy.url, { ...comesBack, dial: dialOptions })) {
+  for await (const conn of reconnect(proxy.url, { ...comesBack, ...given, dial: dialOptions })) {
     void conn.closed.then((info) => ends.push(describeEnd(info)))
     await append(conn)
   }
@@ -272,8 +280,14 @@ async function runReconnect({ rng, compression, ...given }: Setting): Promise<Ru
 }
 
 /** A session over connections that fail: each message at most once, in order, and none lost but with a connection. */
-async function runReconnecting({ rng, compression, harmless, ...given }: Setting): Promise<RunResult> {
-  const limits = { ...given.limits, ...(harmless ? patient : hasty) }
+async function runReconnecting({
+  rng,
+  compression,
+  harmless,
+  given,
+  ...chosen
+}: Setting): Promise<RunResult> {
+  const limits = { ...chosen.limits, ...(harmless ? patient : hasty) }
   const count = 1 + rng.below(60)
   const arrived: { readonly connection: number; readonly number: number }[] = []
   const ends: string[] = []
@@ -295,6 +309,7 @@ async function runReconnecting({ rng, compression, harmless, ...given }: Setting
   let connections = 0
   const session = reconnecting(proxy.url, {
     ...comesBack,
+    ...given,
     outbox: {
       maxMessages: 1 + rng.below(80),
       overflow: rng.pick(['reject', 'dropNewest', 'dropOldest'] as const),
@@ -351,10 +366,14 @@ function portOf(url: string): number {
 /** The longest that a run may take, in milliseconds: after that something waits for what will never come. */
 const RUN_LIMIT = 25_000
 
-/** Makes the run of this number; the same seed and number make the same plans. */
-export async function runOnce(seed: number, index: number): Promise<RunResult> {
+/**
+ * Makes the run of this number; the same seed and number make the same plans.
+ *
+ * @param signal - what its connections are given, to see that nothing is left on it
+ */
+export async function runOnce(seed: number, index: number, signal?: AbortSignal): Promise<RunResult> {
   const rng = new Rng(seed, index)
-  const chosen = setting(rng)
+  const chosen = setting(rng, signal)
   const kind = rng.below(20)
   const run = kind < 12 ? runPair : kind < 14 ? runBroadcast : kind < 17 ? runReconnect : runReconnecting
   let timer: NodeJS.Timeout | undefined

@@ -1,6 +1,7 @@
 // A thousand connections over a network that fails. More of them, with other seeds: npm run faults -- --runs 10000
 
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
 import { after, test } from 'node:test'
 import { assertNoLeaks } from '../leaks.ts'
 import { runProgram } from '../program.ts'
@@ -34,8 +35,34 @@ test('npm run faults: repeats a run by its seed, and says what is wrong with its
   const { code, stdout } = await good.exit
   assert.equal(code, 0, stdout)
   assert.match(stdout, /^5 runs in .* seed 7: all as they should be$/m)
+  for (const name of ['--runs', '--stop', '--restart', '--sleep']) {
+    await using none = runProgram('test/faults/main.ts', name, '0')
+    assert.equal((await none.exit).code, 2, name)
+  }
   await using bad = runProgram('test/faults/main.ts', '--runs', 'many')
   const { code: refused, stderr } = await bad.exit
   assert.equal(refused, 2)
-  assert.match(stderr, /--runs must be a whole number, not "many"\n\nUsage:/)
+  assert.match(stderr, /--runs must be a whole number from 1 on, not "many"\n\nUsage:/)
+})
+
+test('npm run faults: Ctrl-C, which npm sends twice, ends a sleep, and the process that it has stopped', {
+  skip: process.platform === 'linux' ? false : 'needs the signals of Linux',
+}, async () => {
+  await using run = runProgram('test/faults/main.ts', '--sleep', '600')
+  const [, pid] = await run.output(/^process (\d+) is stopped for 600 s\n/)
+  run.child.kill('SIGINT')
+  run.child.kill('SIGINT')
+  const { code, stdout } = await run.exit
+  assert.equal(code, 130)
+  assert.match(stdout, /stopped before it was done\n$/)
+  // It has been killed, or is a child that nobody has buried yet.
+  const status = `/proc/${pid}/stat`
+  assert.ok(!existsSync(status) || /\) Z /.test(readFileSync(status, 'latin1')))
+})
+
+test('npm run faults: a restart with few clients says that their delays are not judged', async () => {
+  await using run = runProgram('test/faults/main.ts', '--restart', '2')
+  const { code, stdout } = await run.exit
+  assert.equal(code, 0, stdout)
+  assert.match(stdout, /^2 clients are too few to judge .*\nclose: all 2 clients are back/)
 })

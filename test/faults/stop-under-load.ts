@@ -20,7 +20,11 @@ const window = 4
  *
  * @throws AssertionError when an answer is missing, a connection has not ended in order, or it took longer than it may
  */
-export async function stopUnderLoad(connections: number, timeout = 60_000): Promise<StopResult> {
+export async function stopUnderLoad(
+  connections: number,
+  timeout = 60_000,
+  patience = 60_000,
+): Promise<StopResult> {
   /** By client: the answers that its connection was given. */
   const given = new Map<string, number>()
   const ends: Promise<CloseInfo>[] = []
@@ -60,7 +64,14 @@ export async function stopUnderLoad(connections: number, timeout = 60_000): Prom
     })
     for (; asked < window; asked++) conn.send(String(asked))
   }
-  while (busy < connections) await new Promise(setImmediate)
+  const deadline = performance.now() + patience
+  while (busy < connections && performance.now() < deadline) await new Promise(setImmediate)
+  if (busy < connections) {
+    await server.close({ timeout: 0 })
+    for (const conn of clients) conn.terminate()
+    await Promise.all(clients.map(({ closed }) => closed))
+    throw new Error(`${busy} of ${connections} clients are busy after ${patience} ms`)
+  }
   const start = performance.now()
   await server.close({ timeout })
   const took = performance.now() - start

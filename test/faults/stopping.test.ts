@@ -62,6 +62,11 @@ describe('a restart, with clients that come back by reconnect()', () => {
     })
   }
 
+  it('who never comes, or never asks, is not waited for', async () => {
+    await assert.rejects(restart(3, 'close', 0), /^Error: \d of 3 clients are there after 0 ms$/)
+    await assert.rejects(stopUnderLoad(3, 60_000, 0), /^Error: \d of 3 clients are busy after 0 ms$/)
+  })
+
   it('waves would be seen', () => {
     assert.throws(
       () =>

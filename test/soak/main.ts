@@ -1,14 +1,24 @@
 // `npm run soak`: see options.ts.
 
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { root } from '../repo.ts'
+import { interrupted } from '../support/interrupt.ts'
 import { drawChart } from './chart.ts'
 import type { Order, Report } from './messages.ts'
-import { readOptions, type SoakOptions, usage } from './options.ts'
-import { type Growth, judgeGrowth, judgeRest, type Sample } from './verdict.ts'
+import { commandOf, readOptions, type SoakOptions, usage } from './options.ts'
+import {
+  type Counts,
+  type Growth,
+  isEnough,
+  judgeGrowth,
+  judgeRest,
+  judgeWork,
+  type Sample,
+} from './verdict.ts'
 
 const MiB = 1024 * 1024
 const sides = ['server', 'clients'] as const
@@ -18,7 +28,9 @@ type Side = (typeof sides)[number]
 class Worker {
   readonly side: Side
   readonly samples: Sample[] = []
-  counts: Readonly<Record<string, number>> = {}
+  /** What it had done at each sample, and when its clients were gone. */
+  readonly history: Counts[] = []
+  counts: Counts = {}
   readonly #child: ChildProcess
   readonly #unexpected: (what: string) => void
   readonly #waiting = new Map<Report['report'], (message: Report) => void>()
@@ -94,11 +106,22 @@ function line({ minutes, rss, heap, external, delay, files, connections }: Sampl
   return `${at} min  ${side.padEnd(7)}  ${String(connections).padStart(5)} connections  RSS ${inMiB(rss)}, heap ${inMiB(heap)}, external ${inMiB(external)}, delay ${delay.toFixed(1)} ms, ${files} files`
 }
 
-function growthTable(side: Side, growths: readonly Growth[]): string[] {
+function growthTable(side: Side, growths: readonly Growth[], enough: boolean): string[] {
   return growths.map(
     ({ metric, median, growth, most, ok }) =>
-      `| ${side} | ${metric} | ${show(metric, median)} | ${show(metric, growth)} | ${show(metric, most)} | ${ok ? 'yes' : 'no'} |`,
+      `| ${side} | ${metric} | ${show(metric, median)} | ${show(metric, growth)} | ${show(metric, most)} | ${enough ? (ok ? 'yes' : 'no') : 'not judged'} |`,
   )
+}
+
+/** The commit that is run, as far as git knows it. */
+function commit(): string {
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+  try {
+    return `${git('rev-parse', '--short', 'HEAD')}${git('status', '--porcelain', 'src', 'test') === '' ? '' : '+changes'}`
+  } catch {
+    return 'unknown'
+  }
 }
 
 function charts(workers: readonly Worker[]): Record<string, string> {
@@ -133,16 +156,28 @@ function charts(workers: readonly Worker[]): Record<string, string> {
 }
 
 interface Outcome {
+  /** When and from what it was started. */
+  readonly origin: string
   readonly minutes: number
+  readonly samples: number
+  readonly enough: boolean
   readonly table: readonly string[]
   readonly problems: readonly string[]
   readonly counts: string
 }
 
-function document({ connections, seed }: SoakOptions, { minutes, table, problems, counts }: Outcome): string {
+function verdictOf({ problems, enough, samples }: Outcome): string {
+  if (problems.length > 0) return `**Failed:** ${problems.join('; ')}`
+  if (!enough) return `**No verdict:** ${samples} samples are too few to judge.`
+  return 'Nothing unexpected has happened, work of every kind went on to the end, and nothing was left when all clients were gone.'
+}
+
+function document(options: SoakOptions, outcome: Outcome): string {
+  const { origin, minutes, samples, table, counts } = outcome
+  const early = minutes < options.minutes ? `, stopped early, after ${minutes.toFixed(1)} minutes` : ''
   return `# Soak
 
-Written by \`npm run soak -- --minutes ${Number(minutes.toFixed(1))} --connections ${connections} --seed ${seed} --out docs/reliability\`,
+Written by \`${commandOf(options)}\`${early}: ${samples} samples of each process. ${origin},
 on Node ${process.version}, ${cpus().length} cores, ${cpus()[0]?.model.trim() ?? 'unknown'}, which it shared with other work.
 
 Growth is the slope of the last two thirds, times their time.
@@ -153,7 +188,7 @@ ${table.join('\n')}
 
 ${counts}
 
-${problems.length === 0 ? 'Nothing unexpected has happened, and nothing was left when all clients were gone.' : `**Failed:** ${problems.join('; ')}`}
+${verdictOf(outcome)}
 `
 }
 
@@ -169,6 +204,7 @@ async function soak(options: SoakOptions, stopped: AbortSignal): Promise<number>
   const server = new Worker('server', unexpected)
   const clients = new Worker('clients', unexpected)
   const workers = [server, clients]
+  const origin = `${new Date().toISOString().slice(0, 10)}, commit ${commit()}`
   try {
     process.stdout.write(`seed ${seed}: ${connections} connections for ${minutes} minutes\n`)
     const serving = await server.ask({ order: 'serve', plant, connections }, 'serving')
@@ -177,8 +213,8 @@ async function soak(options: SoakOptions, stopped: AbortSignal): Promise<number>
     const start = performance.now()
     const now = (): number => (performance.now() - start) / 60_000
     await clients.ask({ order: 'load', url: serving.url, connections, seed }, 'loading')
-    // Some hundred samples in all, one each two seconds at most.
-    const interval = Math.max(2_000, (minutes * 60_000) / 120)
+    // Some hundred samples in all, one each second at most.
+    const interval = Math.max(1_000, (minutes * 60_000) / 120)
     while (now() < minutes && !stopped.aborted) {
       await new Promise<void>((resolve) => {
         const finish = (): void => {
@@ -193,6 +229,7 @@ async function soak(options: SoakOptions, stopped: AbortSignal): Promise<number>
         const sample = await worker.measure(now())
         if (sample === undefined) return 1
         worker.samples.push(sample)
+        worker.history.push(worker.counts)
         process.stdout.write(`${line(sample, worker.side)}\n`)
       }
     }
@@ -205,7 +242,8 @@ async function soak(options: SoakOptions, stopped: AbortSignal): Promise<number>
       after = await server.measure(now())
       if (after?.connections === 0 && i > 3) break
     }
-    if (before !== undefined && after !== undefined) {
+    if (before === undefined || after === undefined) problems.push('what is left is not known')
+    else {
       process.stdout.write(`${line(after, 'server')}, all clients gone\n`)
       problems.push(...judgeRest(before, after))
     }
@@ -219,24 +257,27 @@ async function soak(options: SoakOptions, stopped: AbortSignal): Promise<number>
       .join('. ')
     await server.ask({ order: 'stop' }, 'stopped')
     const table: string[] = []
-    for (const { side, samples } of workers) {
+    const samples = Math.min(...workers.map((worker) => worker.samples.length))
+    const enough = isEnough(samples)
+    for (const { side, samples, history } of workers) {
       const growths = judgeGrowth(samples)
-      table.push(...growthTable(side, growths))
+      table.push(...growthTable(side, growths, enough))
+      if (enough) problems.push(...judgeWork(side, history, took * connections))
       for (const { metric, growth, most, ok } of growths)
-        if (!ok)
+        if (enough && !ok)
           problems.push(
             `${metric} of the ${side} grew by ${show(metric, growth)}, more than ${show(metric, most)}`,
           )
     }
     for (const [what, times] of seen) problems.push(`${times} times unexpected: ${what.split('\n')[0]}`)
-    const outcome: Outcome = { minutes: took, table, problems, counts: `${counts}.` }
+    const outcome: Outcome = { origin, minutes: took, samples, enough, table, problems, counts: `${counts}.` }
     process.stdout.write(`\n${document(options, outcome)}`)
     if (out !== undefined) {
       mkdirSync(out, { recursive: true })
       for (const [name, svg] of Object.entries(charts(workers))) writeFileSync(join(out, name), svg)
       writeFileSync(join(out, 'soak.md'), document(options, outcome))
     }
-    return problems.length === 0 ? 0 : 1
+    return problems.length === 0 && enough ? 0 : 1
   } finally {
     await Promise.all(workers.map((worker) => worker.end()))
   }
@@ -251,14 +292,6 @@ try {
   process.exitCode = 2
 }
 if (options !== undefined) {
-  const controller = new AbortController()
-  process.on('SIGINT', () => {
-    // A terminal signals npm and us, and npm passes it on: one Ctrl-C may arrive twice.
-    if (controller.signal.aborted && performance.now() - stoppedAt > 300) process.exit(130)
-    if (!controller.signal.aborted) process.stdout.write('\nstopping early\n')
-    if (!controller.signal.aborted) stoppedAt = performance.now()
-    controller.abort()
-  })
-  let stoppedAt = 0
-  process.exitCode = await soak(options, controller.signal)
+  const stopped = interrupted(() => process.stdout.write('\nstopping early\n'))
+  process.exitCode = await soak(options, stopped)
 }

@@ -10,18 +10,19 @@ over time; fails when something grows, or when something happens that should not
   --connections N  how many at a time (default 2000)
   --seed N         what the clients do (default: random)
   --out FOLDER     where the charts and the table are written (default: nowhere)
-  --plant WHAT     proves that it would fail: memory, buffers, files or errors
+  --plant WHAT     proves that it would fail: memory, buffers, files, errors or silence
   --help           this text
 
 Growth is the slope of the last two thirds of the samples (the median of those of all pairs), times their time. It may be
 10 % of the heap, or 6 MiB; 25 % of the memory outside, or 12 MiB; 20 % of RSS, or 32 MiB; 10 % of the open files, or 25;
 half of the delay, or 150 ms: whichever is more. When all clients are gone, files and connections must be gone, and
-24 MiB at most may be kept.
+24 MiB at most may be kept. Work of every kind must go on: echoes, streams, news, all ways to leave. With less than 12 samples
+there is no verdict, and the end is 1.
 
 Ctrl-C ends it early, with a verdict on what there is; a second one ends it at once.
 `
 
-const plants = ['memory', 'buffers', 'files', 'errors'] as const
+const plants = ['memory', 'buffers', 'files', 'errors', 'silence'] as const
 export type Plant = (typeof plants)[number]
 
 export interface SoakOptions {
@@ -30,6 +31,12 @@ export interface SoakOptions {
   readonly seed: number
   readonly out: string | undefined
   readonly plant: Plant | undefined
+}
+
+/** The command that does the same again. */
+export function commandOf({ minutes, connections, seed, out, plant }: SoakOptions): string {
+  const more = `${out === undefined ? '' : ` --out ${out}`}${plant === undefined ? '' : ` --plant ${plant}`}`
+  return `npm run soak -- --minutes ${minutes} --connections ${connections} --seed ${seed}${more}`
 }
 
 /** @throws Error that says what is wrong; returns `undefined` for `--help` */

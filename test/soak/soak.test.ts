@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { after, describe, it, test } from 'node:test'
 import { endPrograms, runProgram } from '../program.ts'
 import { drawChart, stepFor } from './chart.ts'
-import { readOptions } from './options.ts'
-import { judgeGrowth, judgeRest, type Sample, slope } from './verdict.ts'
+import { commandOf, readOptions } from './options.ts'
+import { type Counts, judgeGrowth, judgeRest, judgeWork, type Sample, slope } from './verdict.ts'
 
 after(endPrograms)
 
@@ -71,6 +71,39 @@ describe('the verdict of a soak', () => {
       '40.0 MiB are kept',
     ])
   })
+
+  it('finds work that is never done, or that ends', () => {
+    const names = ['dialed', 'echoes', 'streams', 'news', 'closed', 'terminated', 'aborted', 'slept']
+    const history = (streams: (i: number) => number): Counts[] =>
+      Array.from({ length: 12 }, (_, i) => ({
+        ...Object.fromEntries(names.map((name) => [name, i + 1])),
+        streams: streams(i),
+      }))
+    const judged = (streams: (i: number) => number, load: number): string[] =>
+      judgeWork('clients', history(streams), load)
+    assert.deepEqual(
+      judged((i) => i + 1, 1_000),
+      [],
+    )
+    assert.deepEqual(
+      judged(() => 0, 1_000),
+      ['clients: no streams in third 1 of the run'],
+    )
+    assert.deepEqual(
+      judged((i) => Math.min(i, 5), 1_000),
+      ['clients: no streams in third 3 of the run'],
+    )
+    // In a small run not every kind comes so often.
+    assert.deepEqual(
+      judged((i) => Math.min(i, 5), 20),
+      [],
+    )
+    assert.deepEqual(
+      judged(() => 0, 20),
+      ['clients: no streams'],
+    )
+    assert.equal(judgeWork('server', [{}], 20).length, 4)
+  })
 })
 
 describe('the charts of a soak', () => {
@@ -106,6 +139,10 @@ describe('npm run soak', () => {
       out: undefined,
       plant: undefined,
     })
+    const again = ['--minutes', '0.5', '--connections', '10', '--seed', '3', '--out', 'x', '--plant', 'files']
+    const options = readOptions(again)
+    assert.ok(options !== undefined)
+    assert.equal(commandOf(options), `npm run soak -- ${again.join(' ')}`)
     for (const [name, value] of [
       ['minutes', 'x'],
       ['minutes', '0'],
@@ -117,9 +154,26 @@ describe('npm run soak', () => {
 })
 
 test('a leak that is planted is found', { timeout: 120_000 }, async () => {
-  const args = ['--minutes', '0.2', '--connections', '30', '--seed', '1', '--plant', 'errors']
+  const args = ['--minutes', '0.3', '--connections', '30', '--seed', '1', '--plant', 'files']
   await using run = runProgram('test/soak/main.ts', ...args)
   const { code, stdout } = await run.exit
   assert.equal(code, 1, stdout)
-  assert.match(stdout, /\*\*Failed:\*\* .*unexpected: server: planted/)
+  assert.match(
+    stdout,
+    /^Written by `npm run soak -- --minutes 0.3 .* --plant files`: \d+ samples .*, commit /m,
+  )
+  assert.match(stdout, /\*\*Failed:\*\* .*files are left open.*; files of the server grew by/)
+})
+
+test('Ctrl-C ends it early, without a verdict when there is too little to judge', {
+  timeout: 120_000,
+}, async () => {
+  const args = ['--minutes', '1', '--connections', '5', '--seed', '1', '--plant', 'silence']
+  await using run = runProgram('test/soak/main.ts', ...args)
+  await run.output(/5 connections for 1 minutes\n(.*\n)*.* min {2}clients/)
+  run.child.kill('SIGINT')
+  const { code, stdout } = await run.exit
+  assert.equal(code, 1, stdout)
+  assert.match(stdout, /--plant silence`, stopped early, after [\d.]+ minutes: \d samples/)
+  assert.match(stdout, /\*\*No verdict:\*\* \d samples are too few/)
 })

@@ -24,6 +24,11 @@ export interface Bound {
 
 const MiB = 1024 * 1024
 
+/** With fewer samples no growth is judged: a line through a few points says nothing. */
+const enoughSamples = 12
+/** Connections times minutes from which on each kind of work is done so often that a third without it is a fault. */
+const enoughWork = 100
+
 /**
  * Behind the first third all code is compiled and all connections have been there. What a process needs then goes up
  * and down; the system gives memory back late, so RSS is allowed more.
@@ -63,6 +68,11 @@ export function slope(points: readonly (readonly [x: number, y: number])[]): num
   return median(slopes)
 }
 
+/** Whether so many samples of a process are enough for a verdict. */
+export function isEnough(samples: number): boolean {
+  return samples >= enoughSamples
+}
+
 /** Judges the last two thirds of the samples. */
 export function judgeGrowth(samples: readonly Sample[]): Growth[] {
   const late = samples.slice(Math.floor(samples.length / 3))
@@ -84,4 +94,32 @@ export function judgeRest(before: Sample, after: Sample): string[] {
   const kept = after.heap + after.external - before.heap - before.external
   if (kept > 24 * MiB) left.push(`${(kept / MiB).toFixed(1)} MiB are kept`)
   return left
+}
+
+/** What a process has done so far, by name. */
+export type Counts = Readonly<Record<string, number>>
+
+/** What goes on in every third of a run of some length. What is not named here may rest: `skipped`. */
+const work: Readonly<Record<'server' | 'clients', readonly string[]>> = {
+  server: ['accepted', 'received', 'sent', 'broadcasts'],
+  clients: ['dialed', 'echoes', 'streams', 'news', 'closed', 'terminated', 'aborted', 'slept'],
+}
+
+/**
+ * What was not done that should have been: a run in which nothing happens proves nothing.
+ *
+ * @param history - the counts at each sample
+ * @param load - connections times minutes; below {@link enoughWork} a kind of work has to be done once at least
+ */
+export function judgeWork(side: 'server' | 'clients', history: readonly Counts[], load: number): string[] {
+  const thirds = load < enoughWork ? 1 : 3
+  const at = (third: number, name: string): number =>
+    third === 0 ? 0 : (history[Math.ceil((third * history.length) / thirds) - 1]?.[name] ?? 0)
+  return work[side].flatMap((name) => {
+    const idle = Array.from({ length: thirds }, (_, third) => third + 1).find(
+      (third) => !(at(third, name) > at(third - 1, name)),
+    )
+    if (idle === undefined) return []
+    return `${side}: no ${name}${thirds === 1 ? '' : ` in third ${idle} of the run`}`
+  })
 }
