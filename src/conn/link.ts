@@ -263,7 +263,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#protocol.congested = false
     const { lost, waiting } = this.#outbox
     this.#closeLeft ||= this.#protocol.closeSent !== undefined && waiting === 0 && !lost
-    this.flush()
+    if (waiting > 0 || this.sender.ready || this.state !== 'open') this.flush()
   }
 
   // --- the engine's handler
