@@ -267,6 +267,28 @@ describe('receiving', () => {
     for (const { conn } of [first, peer]) conn.terminate()
   })
 
+  it('reads a stream that somebody has paused before', async () => {
+    const stream = new FakeStream()
+    stream.pause()
+    const peer = new TestLink({ stream })
+    await peer.receiveTexts('hello')
+    assert.equal(peer.conn.stats.messagesReceived, 1)
+    peer.conn.terminate()
+  })
+
+  it('leaves a paused stream so while what came behind the handshake fills the inbox', async () => {
+    const other = new TestLink()
+    const head = Buffer.concat(['a', 'b'].map((payload) => other.frame({ opcode: 1, payload })))
+    const stream = new FakeStream()
+    stream.pause()
+    const peer = new TestLink({ stream, head, limits: { maxQueuedMessages: 1 } })
+    await peer.receiveTexts('c')
+    assert.equal(stream.isPaused(), true)
+    assert.ok(stream.readableLength > 0)
+    for (const text of ['a', 'b', 'c']) assert.equal(await peer.conn.read(), text)
+    for (const { conn } of [other, peer]) conn.terminate()
+  })
+
   it('holds the peer back when nobody takes the messages, and loses none', async () => {
     for (const limits of [{ maxQueuedMessages: 4 }, { maxQueuedBytes: 300 }]) {
       const peer = new TestLink({ limits })

@@ -445,6 +445,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     socket.on('error', Link.#onError)
     socket.on('close', Link.#onClose)
     if (this.limits.pingInterval > 0) this.#wheel.schedule(this, this.limits.pingInterval)
+    // Whoever had it before may have paused it; what is in the head may have us do so.
+    if (socket.isPaused()) socket.resume()
     if (head.length > 0) this.#streamData(head)
     // What happened to the stream while nobody listened is not told again.
     if (socket.destroyed) process.nextTick(() => this.#streamClosed())
