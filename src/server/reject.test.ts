@@ -251,16 +251,18 @@ describe('reject, and then', () => {
 
   it('reads on where another has ended the connection, so that the end of the client is noticed', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
+    let ended: Duplex | undefined
     await using server = await TestServer.start((http) => {
       http.on('upgrade', (_request, socket) => {
+        ended = socket
         socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
         reject(socket, 400)
       })
     })
     const client = server.client(request)
     client.write(Buffer.alloc(200_000))
-    await client.until(() => client.closed, 'the end')
-    await server.empty()
+    await client.until(() => client.ended, 'the end of the answer')
+    await until(() => ended?.destroyed === true, 'the end of the client')
     assert.equal(client.status, 401)
   })
 
