@@ -377,6 +377,24 @@ describe('receiving', () => {
     peer.conn.terminate()
   })
 
+  it('gives binary messages that may share a buffer: a copy outlives the transfer of another', async () => {
+    const peer = new TestLink()
+    const views: Uint8Array[] = []
+    peer.conn.onMessage((data) => views.push(data as Uint8Array))
+    const frames = Buffer.concat(['one', 'two'].map((payload) => peer.frame({ opcode: 2, payload })))
+    // As from the network: not from Node's pool, which cannot be transferred.
+    const chunk = Buffer.allocUnsafeSlow(frames.length)
+    frames.copy(chunk)
+    peer.stream.push(chunk)
+    await turn()
+    const [first, second] = views as [Uint8Array, Uint8Array]
+    assert.equal(first.buffer, second.buffer)
+    const copy = Uint8Array.from(second)
+    structuredClone(first, { transfer: [first.buffer as ArrayBuffer] })
+    assert.deepEqual([second.length, Buffer.from(copy).toString()], [0, 'two'])
+    peer.conn.terminate()
+  })
+
   it('answers pings, one for each, with what they carry', async () => {
     const peer = new TestLink()
     await peer.receive({ opcode: 9, payload: 'a' }, { opcode: 9, payload: 'b' })
