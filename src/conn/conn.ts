@@ -325,7 +325,8 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
 
   /**
    * The next message. Giving up by `signal` loses no message and leaves the connection as it was. When several reads
-   * wait, the messages go to them in the order of the calls.
+   * wait, the messages go to them in the order of the calls. Bytes may share their `buffer` with those of other
+   * messages: copy them before you transfer it.
    *
    * @throws CloseError when there is no more message: each time the same error
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when `onMessage` takes the messages
@@ -474,6 +475,7 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   /**
    * Calls `listener` with every message from now on, beginning with those that wait: the form for the hottest paths.
    * The peer is not held back any more, so the listener must keep up. One that throws closes the connection with 1011.
+   * Bytes may share their `buffer` with those of other messages: copy them before you transfer it.
    *
    * @param options - `text: 'bytes'` gives text as its UTF-8 bytes
    * @throws UsageError `ERR_WS_CONCURRENT_READ` when there is a listener already, or a read is waiting

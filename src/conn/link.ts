@@ -1,7 +1,5 @@
-import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers'
-import { TLSSocket } from 'node:tls'
 import type { Fault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
 import { heapSlabs } from '../protocol/output.ts'
@@ -18,6 +16,7 @@ import { asError, faultToError } from './fault-to-error.ts'
 import { type Flushable, flushSoon } from './flusher.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { Inbox, type InboxFlow } from './inbox.ts'
+import { isKernelSocket } from './is-kernel-socket.ts'
 import type { LinkOptions, LinkOwner } from './link-options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own, SMALL_CHUNK } from './own.ts'
@@ -107,8 +106,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#wheel = wheel
     this.#heartbeat = new Heartbeat(limits, wheel.time)
     this.#owner = options.owner
-    // A plain socket hands the bytes to the kernel; other streams may still hold them when a write is done.
-    const recycles = socket instanceof Socket && !(socket instanceof TLSSocket)
+    const recycles = isKernelSocket(socket)
     this.inbox = new Inbox(this, limits)
     this.#protocol = new Protocol({
       role,
@@ -448,6 +446,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     socket.on('error', Link.#onError)
     socket.on('close', Link.#onClose)
     if (this.limits.pingInterval > 0) this.#wheel.schedule(this, this.limits.pingInterval)
+    // Whoever had it before may have paused it; what is in the head may have us do so.
+    if (socket.isPaused()) socket.resume()
     if (head.length > 0) this.#streamData(head)
     // What happened to the stream while nobody listened is not told again.
     if (socket.destroyed) process.nextTick(() => this.#streamClosed())

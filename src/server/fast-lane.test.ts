@@ -132,6 +132,43 @@ async function heard(pieces: readonly Buffer[], lane: boolean, listen = true): P
   return client.received.toString('latin1')
 }
 
+/** What a listener on the socket sees that was set with `'connection'`, and what the server makes of the same bytes. */
+async function overheard(
+  pieces: readonly string[],
+  kind: 'data' | 'readable',
+  lane: boolean,
+): Promise<{ seen: string; served: string[] }> {
+  await using station = await Station.open({}, lane)
+  let seen = ''
+  const served: string[] = []
+  station.server.on('connection', (socket: Socket) => {
+    if (kind === 'data') socket.on('data', (chunk: Buffer) => (seen += chunk))
+    else
+      socket.on('readable', () => {
+        for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) seen += chunk
+      })
+  })
+  station.server.on('request', async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    served.push(`${request.method} ${request.url} ${body}`)
+    response.end()
+  })
+  station.server.on('upgrade', (request, socket, rest) => {
+    socket.on('error', () => {}).on('data', () => {})
+    served.push(`${request.url} upgraded: ${rest}`)
+  })
+  const { client } = await station.waiting()
+  let sent = ''
+  for (const piece of pieces) {
+    client.write(piece)
+    sent += piece
+    await until(() => seen.length >= sent.length, 'the chunk to be seen')
+  }
+  await until(() => served.length >= (pieces.join('').match(/HTTP/g)?.length ?? 0), 'all to be served')
+  return { seen, served }
+}
+
 const chrome = upgradeRequest('/chat?a=b', {
   Pragma: 'no-cache',
   'Cache-Control': 'no-cache',
@@ -325,6 +362,23 @@ describe('openFastLane', () => {
     assert.equal(socket, stream)
     stream.destroy()
   })
+
+  for (const kind of ['data', 'readable'] as const) {
+    for (const [what, pieces] of [
+      ['a request', [get]],
+      ['requests that follow each other', [get, get.replace('page', 'other'), get]],
+      ['a request in pieces', [get.slice(0, 9), get.slice(9)]],
+      ['a request and a body', ['POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n', 'hello']],
+      ['a handshake that is not simple', [odd, 'more']],
+      ['a handshake in pieces', [chrome.slice(0, 50), chrome.slice(50), 'more']],
+    ] as const) {
+      it(`a listener of others for ${kind} sees each chunk once, as beside HTTP: ${what}`, async () => {
+        const expected = await overheard(pieces, kind, false)
+        assert.equal(expected.seen, pieces.join(''))
+        assert.deepEqual(await overheard(pieces, kind, true), expected)
+      })
+    }
+  }
 
   it('opens only where HTTP has one listener for connections', () => {
     const none = createServer()

@@ -129,11 +129,24 @@ class Newcomer implements WheelEntry {
   #giveToHttp(chunk: Buffer): void {
     const socket = this.#socket
     const { server, http } = this.#lane
+    if (socket.listenerCount('data') + socket.listenerCount('readable') > 0) return this.#giveBeside(chunk)
     // HTTP takes it from the socket in the next tick, before anything from the network.
     socket.pause()
     socket.unshift(chunk)
     http.call(server, socket)
     socket.resume()
+  }
+
+  /** Others read from the socket too: they see the chunk, so it is not put back, but given to the listeners that HTTP adds. */
+  #giveBeside(chunk: Buffer): void {
+    const socket = this.#socket
+    const others = new Set(socket.listeners('data'))
+    this.#lane.http.call(this.#lane.server, socket)
+    const added = socket.listeners('data').filter((listener) => !others.has(listener))
+    // HTTP reads past the socket, and so past those who listen already, until it sees another one come.
+    socket.on('data', ignore)
+    socket.off('data', ignore)
+    for (const listener of added) listener.call(socket, chunk)
   }
 
   /** As HTTP deals with what goes wrong before a request. */

@@ -130,6 +130,20 @@ describe('PendingUpgrade', () => {
     setup.pending.release()
   })
 
+  it('notices what a client does whose socket somebody has paused before', async () => {
+    const socket = new FakeStream()
+    socket.pause()
+    const pending = new PendingUpgrade(socket, Buffer.alloc(0), 0)
+    const verdict = pending.settle(new Promise(() => {}))
+    socket.push('early')
+    await turn()
+    socket.endInput()
+    await turn()
+    assert.ok(socket.destroyed)
+    assert.equal(await codeOf(verdict), '400 ERR_WS_SOCKET_CLOSED')
+    assert.equal(pending.release().toString(), 'early')
+  })
+
   it('ends when it is cancelled, and tells when the client has gone', async () => {
     const setup = new Setup()
     const { signal } = setup.pending

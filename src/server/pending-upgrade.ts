@@ -57,6 +57,8 @@ export class PendingUpgrade implements WheelEntry {
     socket.on('end', this.#onGone)
     socket.on('close', this.#onGone)
     socket.on('error', ignore)
+    // Whoever had it before may have paused it: then nothing would be heard.
+    if (socket.isPaused()) socket.resume()
     if (this.#timeout > 0) this.#wheel.schedule(this, this.#timeout)
     return new Promise((resolve) => {
       this.#resolve = resolve

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { PassThrough } from 'node:stream'
+import { type Duplex, PassThrough } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { upgradeRequest } from '../../test/raw-client.ts'
 import { TestServer } from '../../test/support/test-server.ts'
+import { until } from '../../test/support/until.ts'
 import { UsageError } from '../session/errors.ts'
 import { formatHeaders, type RejectOptions, reject } from './reject.ts'
 
@@ -227,6 +228,42 @@ describe('reject, and then', () => {
     const answer = await server.answer(request)
     assert.match(answer, /^HTTP\/1\.1 401 /)
     assert.equal(answer.split('\r\n\r\n')[1], 'first'.repeat(1_000_000))
+  })
+
+  it('drops a client that does not hang up when another has ended the connection', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let ended: Duplex | undefined
+    await using server = await TestServer.start((http) => {
+      http.on('upgrade', (_request, socket) => {
+        ended = socket
+        socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+        reject(socket, 400)
+        t.mock.timers.tick(1_999)
+        assert.equal(socket.destroyed, false)
+        socket.once('finish', () => t.mock.timers.tick(1))
+      })
+    })
+    const client = server.client(request, { allowHalfOpen: true })
+    await client.until(() => client.ended, 'the end of the answer')
+    await until(() => ended?.destroyed === true, 'the drop')
+    assert.equal(client.status, 401)
+  })
+
+  it('reads on where another has ended the connection, so that the end of the client is noticed', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    let ended: Duplex | undefined
+    await using server = await TestServer.start((http) => {
+      http.on('upgrade', (_request, socket) => {
+        ended = socket
+        socket.end('HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+        reject(socket, 400)
+      })
+    })
+    const client = server.client(request)
+    client.write(Buffer.alloc(200_000))
+    await client.until(() => client.ended, 'the end of the answer')
+    await until(() => ended?.destroyed === true, 'the end of the client')
+    assert.equal(client.status, 401)
   })
 
   it('lets a connection be that has gone', async (t) => {

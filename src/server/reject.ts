@@ -62,11 +62,11 @@ export function reject(socket: Duplex, status: number, options: RejectOptions = 
   headers['Content-Length'] = String(Buffer.byteLength(body))
   const response = `HTTP/1.1 ${status} ${name ?? ''}\r\n${formatHeaders(headers)}\r\n${body}`
   socket.on('error', ignore)
-  if (socket.destroyed || socket.writableEnded) return
+  if (socket.destroyed) return
   // The rest of what the client sends is read and dropped: closing on unread bytes would reset the connection, and
-  // the answer with it. Not for ever.
+  // the answer with it. Not for ever, and whoever has answered: nobody else may have an eye on it.
   socket.resume()
-  socket.end(response)
+  if (!socket.writableEnded) socket.end(response)
   const timer = setTimeout(() => socket.destroy(), LINGER)
   timer.unref()
   socket.once('close', () => clearTimeout(timer))

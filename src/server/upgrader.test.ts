@@ -10,6 +10,7 @@ import { assertNoLeaks } from '../../test/leaks.ts'
 import { handshakeKey, upgradeRequest } from '../../test/raw-client.ts'
 import { mask, parse, serving, text, upgraded } from '../../test/support/serving.ts'
 import { TestServer } from '../../test/support/test-server.ts'
+import { until } from '../../test/support/until.ts'
 import { CloseError, HandshakeError, UsageError } from '../session/errors.ts'
 import { reject } from './reject.ts'
 import type { ServerConn } from './server-conn.ts'
@@ -574,6 +575,21 @@ describe('Upgrader, upgrade', () => {
     client.socket.write(text('two'), () => sent?.())
     const conn = (await outcome) as ServerConn
     assert.deepEqual([await conn.read(), await conn.read()], ['one', 'two'])
+  })
+
+  it('after a while, on a socket that was paused for it: it is read', async () => {
+    const upgrader = new Upgrader()
+    const { server, outcome } = await using(async (request, socket, head) => {
+      socket.pause()
+      await setImmediate()
+      return upgrader.upgrade(request, socket, head)
+    })
+    await using _ = server
+    const client = await upgraded(server)
+    const conn = (await outcome) as ServerConn
+    client.write(text('hello'))
+    await until(() => conn.stats.messagesReceived > 0, 'a message')
+    assert.equal(await conn.read(), 'hello')
   })
 
   it('rejects with what was answered', async () => {

@@ -28,6 +28,7 @@ import { checkDrain, type DrainOptions, drain } from './drain.ts'
 import { drawLifetime, Lifetime } from './lifetime.ts'
 import { PendingUpgrade } from './pending-upgrade.ts'
 import { formatHeaders, reject } from './reject.ts'
+import { requestPath } from './request-path.ts'
 import { ServerConn } from './server-conn.ts'
 import { ServerCounters, type ServerStats } from './server-counters.ts'
 import { claim, isAnswering, isForHttp, leave, register, type UpgradeListener } from './unclaimed.ts'
@@ -437,7 +438,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   /** Why a request is none of this upgrader's: it has another path, or the option `path` failed. */
   #unmatched(request: IncomingMessage): Denial | undefined {
     try {
-      const matches = this.#options.matches(pathname(request.url ?? ''), request)
+      const matches = this.#options.matches(requestPath(request.url ?? ''), request)
       return matches ? undefined : deny(404, 'ERR_WS_PATH', 'no WebSocket endpoint at this path')
     } catch (cause) {
       return serverError(cause)
@@ -461,19 +462,6 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
 function headersOf(request: IncomingMessage): HandshakeHeaders {
   const { host = [] } = request.headersDistinct
   return host.length > 1 ? { ...request.headers, host } : request.headers
-}
-
-/** The path of a request target (RFC 7230 section 5.3): as it stands, not decoded. */
-function pathname(target: string): string {
-  let path = target
-  if (!target.startsWith('/')) {
-    // The absolute form, as proxies get it.
-    if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return ''
-    const start = target.indexOf('/', target.indexOf('//') + 2)
-    path = start < 0 ? '/' : target.slice(start)
-  }
-  const query = path.indexOf('?')
-  return query < 0 ? path : path.slice(0, query)
 }
 
 function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
