@@ -65,7 +65,7 @@ export function workloadTable(workload: Pick<Workload, 'name' | 'drive'>, result
 export function disturbance(name: string, results: readonly Result[]): string | undefined {
   const waiting = results
     .filter(({ workload }) => workload === name)
-    .map(({ figures }) => figures.waiting?.max ?? 0)
+    .map(({ figures }) => figures.others?.max ?? 0)
   const most = Math.max(0, ...waiting)
   if (most < 0.1) return undefined
   return `The machine was not quiet: others had the servers' core for up to ${Math.round(most * 100)} % of the time.`

@@ -17,7 +17,7 @@ import {
   textMessage,
 } from '../bench/frames.ts'
 import { microTable, readHistory } from '../bench/history.ts'
-import type { Sample } from '../bench/load.ts'
+import { compare, type Sample } from '../bench/load.ts'
 import { type Expected, MessageReader } from '../bench/message-reader.ts'
 import { choose, OptionError, readOptions } from '../bench/options.ts'
 import { writeFigures } from '../bench/page.ts'
@@ -28,7 +28,7 @@ import { contestantsOf } from '../bench/servers.ts'
 import { formatNumber, formatSpread, median, spreadOf } from '../bench/stats.ts'
 import { disturbance, markdownTable, plainTable, workloadTable } from '../bench/tables.ts'
 import { targets, targetTable } from '../bench/targets.ts'
-import { canMeasure } from '../bench/usage.ts'
+import { type CpuUse, canMeasure, cpuOf, idleOf, usedBetween } from '../bench/usage.ts'
 import { echoOf, workloads } from '../bench/workloads.ts'
 import { root } from './repo.ts'
 
@@ -43,7 +43,7 @@ const sample: Sample = {
   cpuPerMessage: 10,
   serverBusy: 0.9,
   loadBusy: 0.5,
-  waiting: 0,
+  others: 0,
 }
 
 function samples(...costs: number[]): Sample[] {
@@ -126,6 +126,44 @@ describe('statistics', () => {
     const series = [{ contestant: contestant('bun'), samples: samples(1), skipped: 'it is not there' }]
     const [result] = summarize(echoOf(binaryMessage(1), 1, 1), series)
     assert.deepEqual([result?.figures, result?.ratio, result?.skipped], [{}, undefined, 'it is not there'])
+  })
+})
+
+describe('CPU', () => {
+  const use = (ticks: number, threads: Record<string, number>): CpuUse => ({
+    ticks,
+    threads: new Map(Object.entries(threads)),
+  })
+  const second = 1e9
+
+  test('is what all threads used, as the scheduler counts it', () => {
+    assert.equal(usedBetween(use(0, { a: 1, b: 10 }), use(99, { a: 3, b: 15 })), 7)
+    assert.equal(usedBetween(use(0, { a: 1 }), use(99, { a: 1, born: 5 })), 5)
+  })
+  test('is that of the process when a thread has ended, or they are not known', () => {
+    assert.equal(usedBetween(use(20, { a: 1, gone: 10 }), use(50, { a: 3 })), 30)
+    assert.equal(usedBetween(use(20, {}), use(50, { a: 3 })), 30)
+    assert.equal(usedBetween(use(20, { a: 3 }), use(50, {})), 30)
+  })
+  test('of others is what neither the server used, with all its threads, nor was left over', () => {
+    const before = { count: 0, time: 0, server: use(0, { a: 0 }), own: use(0, { a: 0 }), idle: 0 }
+    const after = (used: number, idle: number | undefined) => ({
+      ...before,
+      count: 1,
+      time: 1000,
+      server: use(0, { a: used / 2, pool: used / 2 }),
+      idle,
+    })
+    assert.equal(compare(before, after(0.75 * second, 0.25 * second)).others, 0)
+    assert.equal(compare(before, after(0.5 * second, 0.25 * second)).others, 0.25)
+    // Idle time is counted in steps of 10 ms.
+    assert.equal(compare(before, after(second, 0.01 * second)).others, 0)
+    assert.equal(compare(before, after(second, undefined)).others, undefined)
+  })
+  test('is told by this machine', { skip: canMeasure ? false : 'it is not Linux' }, () => {
+    assert.ok(cpuOf(process.pid).threads.size > 1)
+    assert.ok((idleOf(0) as number) >= 0)
+    assert.equal(idleOf(9999), undefined)
   })
 })
 
@@ -244,7 +282,7 @@ describe('what is shown', () => {
   })
   test('a machine that is not quiet is told', () => {
     assert.equal(disturbance('echo-16', results), undefined)
-    const noisy = [{ contestant: contestant('ws'), samples: [{ ...sample, waiting: 0.3 }] }]
+    const noisy = [{ contestant: contestant('ws'), samples: [{ ...sample, others: 0.3 }] }]
     assert.match(disturbance('echo-16', summarize(workload, noisy)) ?? '', /30 %/)
   })
   test('charts are drawn of numbers, and escape their texts', () => {
