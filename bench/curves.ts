@@ -1,8 +1,8 @@
 // How cost grows: the same work with one quantity changed from small to large.
 import { type LineChart, lineChart } from './chart.ts'
 import { binaryMessage } from './frames.ts'
-import type { Result } from './results.ts'
-import { formatNumber } from './stats.ts'
+import { markOf, type Result } from './results.ts'
+import { formatNumber, formatSpread } from './stats.ts'
 import type { Table } from './tables.ts'
 import { maxOpenFiles } from './usage.ts'
 import { broadcastTo, echoOf, sizeName, type Workload } from './workloads.ts'
@@ -89,12 +89,11 @@ export function curveChart({ title, xTitle, formatX, points }: Curve, results: r
 /** CPU per message, and how late the event loop was, at every point. */
 export function curveTable({ xTitle, formatX, points }: Curve, results: readonly Result[]): Table {
   const cells = (workload: string, server: string): string[] => {
-    const figures = results.find(
-      (result) => result.workload === workload && result.server === server,
-    )?.figures
-    const { cpuPerMessage, delayP99, delayMax } = figures ?? {}
+    const found = results.find((result) => result.workload === workload && result.server === server)
+    const { cpuPerMessage, delayP99, delayMax } = found?.figures ?? {}
     const late = delayP99 && delayMax && `${formatNumber(delayP99.median)}, ${formatNumber(delayMax.median)}`
-    return [cpuPerMessage === undefined ? '' : formatNumber(cpuPerMessage.median), late ?? '']
+    const cpu = found && cpuPerMessage && formatSpread(cpuPerMessage) + markOf(found, results)
+    return [cpu ?? '', late ?? '']
   }
   const heads = curveServers.flatMap((server) => [`${server} us`, 'late ms'])
   const rows = points.map(({ x, workload }) => [

@@ -22,14 +22,17 @@ export async function driveEcho({ load, workload, frame, timing }: DriveInput): 
           const now = performance.now()
           load.addLatency(now - client.sentAt)
           client.sentAt = now
-          client.write(frame)
+          client.write(frame, 1)
         }
-      : (client, count) => client.write(frames(count))
+      : (client, count) => client.write(frames(count), count)
   for (const client of load.clients) {
     client.sentAt = performance.now()
-    client.write(frames(inFlight))
+    client.write(frames(inFlight), inFlight)
   }
-  return load.measure(timing)
+  const sample = await load.measure(timing)
+  load.onMessages = () => {}
+  await load.settle(timing)
+  return sample
 }
 
 /**
@@ -42,21 +45,24 @@ export async function driveBroadcast({ load, workload, frame, timing }: DriveInp
   const expected = connections * publishers
   const ahead = publishers === 1 ? 1 : 2
   const sentAt: number[] = []
-  let [sent, heard, through] = [0, 0, 0]
+  let [sent, heard, through, running] = [0, 0, 0, true]
+  load.dueTo = () => sent * publishers
   const publish = (): void => {
     sentAt[sent++ % ahead] = performance.now()
     for (let sender = 0; sender < publishers; sender++) load.clients[sender]?.write(frame)
   }
   load.onMessages = (_, count) => {
     heard += count
-    if (heard > sent * expected) load.fail(new Error(`${heard - sent * expected} messages too many came`))
-    for (; heard >= (through + 1) * expected; through++) {
+    for (; running && heard >= (through + 1) * expected; through++) {
       load.addLatency(performance.now() - (sentAt[through % ahead] as number))
       publish()
     }
   }
   for (let round = 0; round < ahead; round++) publish()
-  return load.measure(timing)
+  const sample = await load.measure(timing)
+  running = false
+  await load.settle(timing)
+  return sample
 }
 
 /** Some connections at a time, each opened, used for one echo and closed with both Close frames. */
@@ -71,11 +77,10 @@ export async function driveConnect({ load, workload, frame, timing }: DriveInput
   }
   const all = Promise.all(Array.from({ length: workload.connections }, one))
   all.catch(load.fail)
-  try {
-    return await load.measure(timing, () => done)
-  } finally {
-    running = false
-  }
+  const sample = await load.measure(timing, () => done)
+  running = false
+  await load.orFailed(all)
+  return sample
 }
 
 /** Connections that were open before memory is measured, so that what a server makes once is not counted. */
@@ -91,10 +96,9 @@ export async function driveIdle({ load, workload, frame, timing }: DriveInput): 
     return load.server.memory.now
   }
   const talk = async (from: number): Promise<void> => {
-    const want = load.messages + (load.clients.length - from) * inFlight
     for (const client of load.clients.slice(from))
-      for (let count = 0; count < inFlight; count++) client.write(frame)
-    while (load.messages < want) await load.orFailed(delay(20))
+      for (let count = 0; count < inFlight; count++) client.write(frame, 1)
+    await load.settle(timing)
   }
   await load.open(firstConnections)
   await talk(0)

@@ -1,19 +1,27 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
+import { fileURLToPath } from 'node:url'
 import { pythonWith } from '../interop/peers.ts'
 
 /** What figures depend on. */
 export interface Environment {
   readonly machine: string
   readonly versions: readonly string[]
+  /** Of the sources; with `+changes` when they were not committed. */
   readonly commit: string
   readonly date: string
 }
 
-function firstLine(command: string, ...args: string[]): string | undefined {
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+function outputOf(command: string, ...args: string[]): string | undefined {
   const { status, stdout } = spawnSync(command, args, { encoding: 'utf8', timeout: 20_000 })
-  return status === 0 ? stdout.split('\n')[0] : undefined
+  return status === 0 ? stdout : undefined
+}
+
+function firstLine(command: string, ...args: string[]): string | undefined {
+  return outputOf(command, ...args)?.split('\n')[0]
 }
 
 function installedVersion(name: string): string | undefined {
@@ -37,6 +45,15 @@ const packages = [
 ]
 const debianPackages = ['golang-github-gorilla-websocket-dev', 'python3-websockets', 'python3-aiohttp']
 
+/** Which sources a checkout has. The history is none: the benchmark itself writes it. */
+export function commitOf(checkout: string): string {
+  const commit = firstLine('git', '-C', checkout, 'rev-parse', '--short', 'HEAD')
+  if (commit === undefined) return 'unknown'
+  const sources = ['src', 'bench', ':!bench/history.jsonl']
+  const changes = outputOf('git', '-C', checkout, 'status', '--porcelain', '--', ...sources)
+  return changes === '' ? commit : `${commit}+changes`
+}
+
 export function describeEnvironment(): Environment {
   const cores = cpus()
   const memory = Math.round(totalmem() / 2 ** 30)
@@ -51,7 +68,7 @@ export function describeEnvironment(): Environment {
   return {
     machine: `${cores.length} cores (${cores[0]?.model.trim()}), ${memory} GiB, ${type()} ${release().split('.', 2).join('.')}`,
     versions: versions.filter((version) => version !== undefined),
-    commit: firstLine('git', 'rev-parse', '--short', 'HEAD') ?? 'unknown',
+    commit: commitOf(root),
     date: new Date().toISOString().slice(0, 10),
   }
 }

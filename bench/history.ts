@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describeEnvironment } from './environment.ts'
+import type { Environment } from './environment.ts'
+import { builtEntry } from './servers.ts'
 import { formatNumber } from './stats.ts'
 import type { Table } from './tables.ts'
 
@@ -31,8 +32,8 @@ export function lastMicros(): Micros | undefined {
   return existsSync(history) ? readHistory(readFileSync(history, 'utf8')).at(-1) : undefined
 }
 
-/** Runs them on the build at hand, and keeps what comes out. @throws Error with what they wrote */
-export function runMicros(entry: string, core: number | undefined): Micros {
+/** Runs them on a build. @throws Error with what they wrote */
+export function runMicros(entry: string, environment: Environment, core: number | undefined): Micros {
   const script = fileURLToPath(new URL('micro.mjs', import.meta.url))
   const args = [process.execPath, script, dirname(entry)]
   const [program, ...rest] = core === undefined ? args : ['taskset', '-c', String(core), ...args]
@@ -41,14 +42,17 @@ export function runMicros(entry: string, core: number | undefined): Micros {
     timeout: 120_000,
   })
   if (status !== 0) throw new Error(`the micro-benchmarks failed:\n${stderr}`)
-  const { date, commit, machine } = describeEnvironment()
+  const { date, commit, machine } = environment
   const measured = Object.entries(JSON.parse(stdout) as Record<string, number>)
   const nanoseconds = Object.fromEntries(
     measured.map(([name, value]) => [name, Number(value.toPrecision(3))]),
   )
-  const run: Micros = { date, commit, node: process.version.slice(1), machine, nanoseconds }
-  appendFileSync(history, `${JSON.stringify(run)}\n`)
-  return run
+  return { date, commit, node: process.version.slice(1), machine, nanoseconds }
+}
+
+/** Adds a run to the history, which tells of this checkout's own build alone. */
+export function keepMicros(run: Micros, entry: string, file: string = history): void {
+  if (entry === builtEntry) appendFileSync(file, `${JSON.stringify(run)}\n`)
 }
 
 /** What each takes, and how that has changed since an earlier run. */

@@ -3,7 +3,7 @@ import { clientFrame, opcodes } from './frames.ts'
 import type { Expected } from './message-reader.ts'
 import { RawClient, type Target } from './raw-client.ts'
 import type { ServerProcess } from './server-process.ts'
-import { type CpuUse, cpuOf } from './usage.ts'
+import { type CpuUse, cpuOf, idleOf, usedBetween } from './usage.ts'
 
 /**
  * Milliseconds of the server's CPU to warm up, and to measure: on a machine that others use, too, that is more work
@@ -14,6 +14,15 @@ export interface Timing {
   readonly measure: number
   /** Also measure how late the server's event loop is. */
   readonly watch?: boolean
+  /** Milliseconds for all besides: starting, connecting, the end. A minute by default. */
+  readonly patience?: number
+}
+
+const usualPatience = 60_000
+
+/** Milliseconds after which a measurement is given up. */
+export function deadlineOf({ warm, measure, patience = usualPatience }: Timing): number {
+  return patience + 5 * (warm + measure)
 }
 
 /** What one server did in one round of one workload. */
@@ -24,8 +33,8 @@ export interface Sample {
   /** Shares of one core: the server's should be near 1, and the generator's below, or the server waited for it. */
   readonly serverBusy: number
   readonly loadBusy: number
-  /** How much of the time the server could have run, but others had its core: above some percent the machine is not quiet. */
-  readonly waiting: number
+  /** How much of the time others had the server's core: above some percent the machine is not quiet. Unknown without a core. */
+  readonly others?: number
   /** Latencies in microseconds, where one message is in flight. */
   readonly p50?: number
   readonly p99?: number
@@ -50,6 +59,8 @@ export class Load {
   readonly #expected: Expected
   /** What is done when messages have come. */
   onMessages: (client: RawClient, count: number) => void = () => {}
+  /** How many messages have to come to a connection, all in all: one for each that it sent, unless told otherwise. */
+  dueTo: (client: RawClient) => number = ({ sent }) => sent
   #latencies: Float64Array | undefined
   #latencyCount = 0
   #stopped = false
@@ -73,7 +84,11 @@ export class Load {
     for (let left = count; left > 0; left -= 100) {
       const opening = Array.from({ length: Math.min(left, 100) }, () =>
         RawClient.open(this.#target, this.#expected, {
-          onMessages: (client, messages) => this.onMessages(client, messages),
+          onMessages: (client, count) => {
+            const extra = client.reader.messages - this.dueTo(client)
+            if (extra > 0) throw new Error(`${extra} replies too many came`)
+            this.onMessages(client, count)
+          },
           onError: this.fail,
           onClose: () => this.fail(new Error('the server closed a connection')),
         }),
@@ -85,13 +100,17 @@ export class Load {
   /** Opens a connection, sends the frame, and closes when it has come back. */
   once(frame: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
-      let answered = false
       const events = {
         onMessages: (client: RawClient) => {
-          answered = true
+          const extra = client.reader.messages - 1
+          if (extra > 0) throw new Error(`${extra} replies too many came`)
           client.write(closeFrame)
         },
-        onClose: () => (answered ? resolve() : reject(new Error('the server closed a connection early'))),
+        onClose: ({ reader, gotClose }: RawClient) => {
+          if (reader.messages === 0) reject(new Error('the server closed a connection early'))
+          else if (!gotClose) reject(new Error('the server closed a connection without a Close frame'))
+          else resolve()
+        },
         onError: reject,
       }
       RawClient.open(this.#target, this.#expected, events).then((client) => client.write(frame), reject)
@@ -109,6 +128,19 @@ export class Load {
     let total = 0
     for (const { reader } of this.clients) total += reader.messages + reader.partial / length
     return total
+  }
+
+  /** Waits until all has come that is due. @throws Error when something is missing, and nothing comes any more */
+  async settle({ patience = usualPatience }: Timing): Promise<void> {
+    const missing = (): number =>
+      this.clients.reduce((total, client) => total + this.dueTo(client) - client.reader.messages, 0)
+    let [before, since] = [this.messages, performance.now()]
+    while (missing() > 0) {
+      await this.orFailed(delay(20))
+      if (this.messages !== before) [before, since] = [this.messages, performance.now()]
+      else if (performance.now() - since > patience / 6)
+        throw new Error(`${missing()} messages have not come`)
+    }
   }
 
   addLatency(milliseconds: number): void {
@@ -142,14 +174,17 @@ export class Load {
 
 /** A look at what has been used and done up to now. */
 export function look(server: ServerProcess, count: number): Look {
-  return { count, time: performance.now(), server: server.cpu, own: cpuOf(process.pid) }
+  const [own, idle] = [cpuOf(process.pid), server.core === undefined ? undefined : idleOf(server.core)]
+  return { count, time: performance.now(), server: server.cpu, own, idle }
 }
 
-interface Look {
+export interface Look {
   readonly count: number
   readonly time: number
   readonly server: CpuUse
   readonly own: CpuUse
+  /** Nanoseconds that the server's core had nothing to do, where it has one. */
+  readonly idle: number | undefined
 }
 
 /** What happened between two looks, for each unit of work. */
@@ -158,21 +193,23 @@ export function compare(before: Look, after: Look): Sample {
   const milliseconds = after.time - before.time
   if (messages <= 0) throw new Error(`nothing came back in ${Math.round(milliseconds)} ms`)
   const share = (nanoseconds: number): number => nanoseconds / 1e6 / milliseconds
-  const used = after.server.used - before.server.used
+  const used = usedBetween(before.server, after.server)
+  const idle = before.idle === undefined || after.idle === undefined ? undefined : after.idle - before.idle
   return {
     messagesPerSecond: (messages / milliseconds) * 1000,
     cpuPerMessage: used / 1000 / messages,
     serverBusy: share(used),
-    loadBusy: share(after.own.used - before.own.used),
-    waiting: share(after.server.waited - before.server.waited),
+    loadBusy: share(usedBetween(before.own, after.own)),
+    // Not what the server's threads waited for a core: they also wait for each other.
+    ...(idle !== undefined && { others: Math.max(0, 1 - share(used + idle)) }),
   }
 }
 
 async function untilUsed(server: ServerProcess, milliseconds: number): Promise<void> {
-  const [start, used] = [performance.now(), server.cpu.used]
+  const [start, before] = [performance.now(), server.cpu]
   const [step, longest] = [milliseconds / 10, milliseconds * 5]
   do await delay(step)
-  while ((server.cpu.used - used) / 1e6 < milliseconds && performance.now() - start < longest)
+  while (usedBetween(before, server.cpu) / 1e6 < milliseconds && performance.now() - start < longest)
 }
 
 /** Waits, and says what the process used meanwhile. */
@@ -195,5 +232,9 @@ export async function measureCpu(
 export function frameRow(frame: Buffer, most: number): (count: number) => Buffer {
   const row = Buffer.concat(Array<Buffer>(most).fill(frame))
   const views = Array.from({ length: most + 1 }, (_, count) => row.subarray(0, count * frame.length))
-  return (count) => views[count] as Buffer
+  return (count) => {
+    const view = views[count]
+    if (view === undefined) throw new Error(`${count} messages came where ${most} can be on their way`)
+    return view
+  }
 }

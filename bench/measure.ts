@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { deflateRawSync, inflateRawSync, constants as zlib } from 'node:zlib'
 import { driveBroadcast, driveConnect, driveEcho, driveIdle } from './drives.ts'
 import { clientFrame, type Message, opcodes, serverFrame } from './frames.ts'
-import { Load, measureCpu, type Sample, type Timing } from './load.ts'
+import { deadlineOf, Load, measureCpu, type Sample, type Timing } from './load.ts'
 import type { Expected } from './message-reader.ts'
 import type { Target } from './raw-client.ts'
 import { RawServer } from './raw-server.ts'
@@ -65,6 +65,9 @@ async function measureServer(
 ): Promise<Sample> {
   const server = await start(contestant, settingsOf(workload), core)
   const load = new Load(server, targetOf(contestant, workload, server.port), expectedOf(contestant, workload))
+  const longest = deadlineOf(timing)
+  const late = new Error(`it was not through after ${Math.ceil(longest / 1000)} s`)
+  const deadline = setTimeout(() => load.fail(late), longest)
   try {
     const memoryBefore = server.memory.now
     const frame = frameOf(workload)
@@ -73,6 +76,7 @@ async function measureServer(
     if (workload.drive === 'connect') return sample
     return { peakBytes: (server.memory.peak - memoryBefore) / workload.connections, ...sample }
   } finally {
+    clearTimeout(deadline)
     load.close()
     await server.stop()
   }

@@ -1,63 +1,59 @@
 // docs/performance.md, with its charts and the figures behind them: all written, nothing by hand.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { barChart } from './chart.ts'
 import { curveChart, curves, curveTable } from './curves.ts'
-import { describeEnvironment, type Environment } from './environment.ts'
 import { lastMicros, microTable } from './history.ts'
-import { mainMetric, type Result } from './results.ts'
+import { mainMetric, markOf, type Origin, type Result } from './results.ts'
 import { formatNumber } from './stats.ts'
-import { disturbance, markdownTable, type Table, workloadTable } from './tables.ts'
+import { disturbance, footnotes, markdownTable, type Table, workloadTable } from './tables.ts'
 import { targetTable } from './targets.ts'
 import { type Workload, workloads } from './workloads.ts'
 
-/** How the figures of one workload came about. */
-export interface Origin {
-  readonly date: string
-  readonly commit: string
-  readonly rounds: number
-  readonly command: string
-}
-
-/** Everything that has been measured: a run replaces what it measures, and leaves the rest. */
-export interface Figures {
-  readonly environment: Environment
-  readonly origins: Readonly<Record<string, Origin>>
-  readonly results: readonly Result[]
-}
-
-/** Writes what a run has found into the folder of the documentation. */
-export function writeFigures(
-  docs: string,
-  results: readonly Result[],
-  rounds: number,
-  command: string,
-): void {
+/** Writes what a run has found into the folder of the documentation, and keeps what it has not measured. */
+export function writeFigures(docs: string, results: readonly Result[]): void {
   const folder = join(docs, 'performance')
   mkdirSync(folder, { recursive: true })
   const path = join(folder, 'figures.json')
-  const kept: Figures | undefined = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
-  const environment = describeEnvironment()
-  const { date, commit } = environment
-  const measured = [...new Set(results.map(({ workload }) => workload))]
-  const figures: Figures = {
-    environment,
-    origins: {
-      ...kept?.origins,
-      ...Object.fromEntries(measured.map((name) => [name, { date, commit, rounds, command }])),
-    },
-    results: [...(kept?.results ?? []).filter(({ workload }) => !measured.includes(workload)), ...results],
-  }
-  writeFileSync(path, linesOf(figures))
-  writeCharts(folder, figures.results)
-  writeFileSync(join(docs, 'performance.md'), pageOf(figures))
+  const all = merged(existsSync(path) ? readFigures(readFileSync(path, 'utf8')) : [], results)
+  writeFileSync(path, linesOf(all))
+  for (const name of readdirSync(folder)) if (name.endsWith('.svg')) rmSync(join(folder, name))
+  writeCharts(folder, all)
+  writeFileSync(join(docs, 'performance.md'), pageOf(all))
 }
 
-/** JSON with one result a line, so that a change of one is a change of one line. */
-function linesOf({ environment, origins, results }: Figures): string {
-  const lines = results.map((result) => JSON.stringify(result, shorten))
-  const head = JSON.stringify({ environment, origins }).slice(0, -1)
-  return `${head},"results":[\n${lines.join(',\n')}\n]}\n`
+/** What is measured anew replaces what was; a server that was left out keeps what it had. */
+function merged(kept: readonly Result[], results: readonly Result[]): readonly Result[] {
+  const rows = new Map<string, Result>()
+  for (const result of [...kept, ...results]) {
+    const key = `${result.workload} ${result.server}`
+    if (result.skipped === undefined || (rows.get(key)?.rounds ?? 0) === 0) rows.set(key, result)
+  }
+  return [...rows.values()]
+}
+
+/** Where the results came from, each once. */
+function originsOf(results: readonly Result[]): readonly Origin[] {
+  const seen = results.flatMap(({ origin }) => (origin === undefined ? [] : [JSON.stringify(origin)]))
+  return [...new Set(seen)].map((origin) => JSON.parse(origin) as Origin)
+}
+
+/** JSON with one result a line, so that a change of one is a change of one line; origins are told by number. */
+function linesOf(results: readonly Result[]): string {
+  const origins = originsOf(results)
+  const texts = origins.map((origin) => JSON.stringify(origin))
+  const lines = results.map((result) =>
+    JSON.stringify({ ...result, origin: texts.indexOf(JSON.stringify(result.origin)) }, shorten),
+  )
+  return `{"origins":[\n${texts.join(',\n')}\n],"results":[\n${lines.join(',\n')}\n]}\n`
+}
+
+/** Results of a file as {@link linesOf} writes it: those of one origin share it. */
+function readFigures(text: string): Result[] {
+  const { origins, results } = JSON.parse(text)
+  // A file of before origins had machine and versions: nobody knows where its figures come from.
+  if (!Array.isArray(origins)) return []
+  return results.map((result: { origin: number }) => ({ ...result, origin: origins[result.origin] }))
 }
 
 /** Four digits are more than is known. */
@@ -108,23 +104,25 @@ has to be bought for, and what other work on it blurs least. "Against \`ws\`" is
 \`bufferutil\` a server takes, measured in the same round.
 
 The load generator ([bench](../bench/README.md)) is a bare \`node:net\` client that writes frames made before the run, checks the length of
-every reply, and the content of one in 61. "Generator busy" near 100 % means that the server waited for it: then
+every reply, and the content of one in 61, and that each connection gets what is due to it. "Generator busy" near 100 % means that the server waited for it: then
 messages per second tell of the generator, CPU per message still of the server. Latency is told where one message is on
 its way at a time; with 64 connections it is mostly waiting for the other 63; of a broadcast it is the time until everybody has heard
 all publishers, who then publish again; more than one publisher are one message ahead of that. Silverback runs with all limits, checks and
 its heartbeat on, as by default; \`maxMessageSize\` is raised for all where messages are longer. Compression has the same
-settings for all that let it be set: level 1, each message by itself. Memory is what is in RAM, after garbage collection
-where a server has any, above that of the same server with 200 connections.`
+settings for all that let it be set: level 1, each message by itself. Memory is what is in RAM, for each connection: where they
+are idle after garbage collection, where a server has any, above that of the same server with 200 connections; else the most
+that it had in the run, above that of the server as it started, so that what a server makes once is in it, too.
 
-function pageOf({ environment, origins, results }: Figures): string {
-  const { machine, versions, date, commit } = environment
+A server that answers wrongly, too often or not at all, loses a message or sends it to another connection is left out; so is who
+closes a connection without a Close frame. Others had the servers' core when it was neither idle nor worked for the server.`
+
+function pageOf(results: readonly Result[]): string {
   const shown = measuredIn(results)
   const targets = targetTable(results)
+  const runs = originsOf(results)
   const parts = [
     '# Performance',
     'Written by `npm run bench`: do not edit. What it costs a server to do the same work with Silverback, and with what one might use instead.',
-    `Measured last on ${date} at commit ${commit}, on a machine with ${machine}.`,
-    `Versions: ${versions.join(', ')}.`,
     '## How it is measured',
     method,
     ...(targets.length > 1
@@ -132,14 +130,20 @@ function pageOf({ environment, origins, results }: Figures): string {
           '## Targets',
           'What Silverback is meant to reach against `ws` with `bufferutil`.',
           markdownTable(targets),
+          ...footnotes(targets),
         ]
       : []),
-    ...(shown.length > 0 ? ['## Workloads', markdownTable(overview(shown, results))] : []),
-    ...shown.flatMap((workload) => workloadPart(workload, results, origins[workload.name])),
-    ...curveParts(results, origins),
+    ...(shown.length > 0 ? overviewPart(overview(shown, results)) : []),
+    ...shown.flatMap((workload) => workloadPart(workload, results, runs)),
+    ...curveParts(results, runs),
     ...microParts(),
+    ...runParts(runs),
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+function overviewPart(table: Table): string[] {
+  return ['## Workloads', markdownTable(table), ...footnotes(table)]
 }
 
 /** How many times less than `ws` everybody takes, at a glance. */
@@ -151,7 +155,7 @@ function overview(shown: readonly Workload[], results: readonly Result[]): Table
   )
   const cell = (workload: string, server: string): string => {
     const found = results.find((result) => result.workload === workload && result.server === server)
-    return found?.ratio === undefined ? '' : formatNumber(found.ratio.median)
+    return found?.ratio === undefined ? '' : formatNumber(found.ratio.median) + markOf(found, results)
   }
   return [
     ['times less than `ws`', ...servers],
@@ -159,35 +163,66 @@ function overview(shown: readonly Workload[], results: readonly Result[]): Table
   ]
 }
 
-function describeOrigin(origin: Origin | undefined): string {
-  if (origin === undefined) return ''
-  const { date, commit, rounds, command } = origin
-  return `${rounds} rounds, ${date}, commit ${commit}: \`${command}\``
+/** Which runs these results came from, and what is to be said against them. */
+function provenance(results: readonly Result[], runs: readonly Origin[]): string {
+  const of = originsOf(results)
+  const lines = of.map((origin) => {
+    const text = JSON.stringify(origin)
+    const number = 1 + runs.findIndex((run) => JSON.stringify(run) === text)
+    const own = results.filter((result) => JSON.stringify(result.origin) === text)
+    const who = of.length > 1 ? `${[...new Set(own.map(({ server }) => server))].join(', ')}: ` : ''
+    const { rounds, timing, date, commit } = origin
+    return `${who}[run ${number}](#run-${number}), ${rounds} ${timing} rounds, ${date}, commit ${commit}.`
+  })
+  return [...lines, disturbance(results)].filter(Boolean).join(' ')
 }
 
-function workloadPart(workload: Workload, results: readonly Result[], origin: Origin | undefined): string[] {
+function workloadPart(workload: Workload, results: readonly Result[], runs: readonly Origin[]): string[] {
   const { name, title } = workload
-  const skipped = results.filter((result) => result.workload === name && result.skipped !== undefined)
+  const own = results.filter((result) => result.workload === name)
+  const table = workloadTable(workload, own)
   return [
     `### ${name}`,
     `![${title}](performance/${name}.svg)`,
-    markdownTable(workloadTable(workload, results)),
-    ...skipped.map(({ server, skipped: why }) => `${server} is left out: ${why?.split('\n')[0]}.`),
-    [describeOrigin(origin), disturbance(name, results)].filter(Boolean).join('. '),
+    markdownTable(table),
+    ...footnotes(table),
+    ...own.flatMap(({ server, skipped }) =>
+      skipped === undefined ? [] : [`${server} is left out: ${skipped.split('\n')[0]}.`],
+    ),
+    provenance(own, runs),
   ]
 }
 
-function curveParts(results: readonly Result[], origins: Figures['origins']): string[] {
+function curveParts(results: readonly Result[], runs: readonly Origin[]): string[] {
   const shown = measuredCurves(results)
   if (shown.length === 0) return []
   return [
     '## How cost grows',
     'CPU per message in microseconds; "late" is how late the event loop was in milliseconds, at the 99th percentile and at most.',
-    ...shown.flatMap((curve) => [
-      `### Against ${curve.xTitle}`,
-      `![${curve.title}](performance/curve-${curve.name}.svg)`,
-      markdownTable(curveTable(curve, results)),
-      describeOrigin(origins[curve.points[0]?.workload.name ?? '']),
+    ...shown.flatMap((curve) => {
+      const names = curve.points.map(({ workload }) => workload.name)
+      const own = results.filter(({ workload }) => names.includes(workload))
+      const table = curveTable(curve, results)
+      return [
+        `### Against ${curve.xTitle}`,
+        `![${curve.title}](performance/curve-${curve.name}.svg)`,
+        markdownTable(table),
+        ...footnotes(table),
+        provenance(own, runs),
+      ]
+    }),
+  ]
+}
+
+/** What the figures above come from. */
+function runParts(runs: readonly Origin[]): string[] {
+  if (runs.length === 0) return []
+  return [
+    '## Runs',
+    ...runs.flatMap(({ rounds, timing, date, commit, command, machine, versions }, at) => [
+      `### Run ${at + 1}`,
+      `${date}, commit ${commit}, ${rounds} ${timing} rounds: \`${command}\``,
+      `On ${machine}. Versions: ${versions.join(', ')}.`,
     ]),
   ]
 }

@@ -15,7 +15,7 @@ export interface Target {
 
 /** What a client does with what comes. */
 export interface ClientEvents {
-  /** So many messages have come. */
+  /** So many messages have come. What it throws is an error of the connection. */
   onMessages(client: RawClient, count: number): void
   onClose?(client: RawClient): void
   onError(error: Error): void
@@ -42,6 +42,10 @@ export class RawClient {
   readonly #hello: Buffer | undefined
   /** When the message was sent whose reply is awaited, where that is measured. */
   sentAt = 0
+  /** Messages that were sent. */
+  sent = 0
+  /** Whether the server has sent a Close frame. */
+  gotClose = false
 
   private constructor(target: Target, expected: Expected, events: ClientEvents, onReady: () => void) {
     this.#events = events
@@ -92,7 +96,9 @@ export class RawClient {
     })
   }
 
-  write(bytes: Buffer): void {
+  /** Writes frames, with so many messages in them. */
+  write(bytes: Buffer, messages = 0): void {
+    this.sent += messages
     this.#socket.write(bytes)
   }
 
@@ -117,24 +123,24 @@ export class RawClient {
   }
 
   #onBytes(chunk: Buffer, length: number): void {
-    let count: number
     try {
-      count = this.reader.read(chunk, length)
+      const count = this.reader.read(chunk, length)
+      if (this.#onReady !== undefined && this.reader.greetings === 0) {
+        this.#onReady()
+        this.#onReady = undefined
+      }
+      if (count > 0) this.#events.onMessages(this, count)
     } catch (error) {
       this.destroy()
       this.#events.onError(error as Error)
-      return
     }
-    if (this.#onReady !== undefined && this.reader.greetings === 0) {
-      this.#onReady()
-      this.#onReady = undefined
-    }
-    if (count > 0) this.#events.onMessages(this, count)
   }
 
   #onControl(opcode: number): void {
-    if (opcode === opcodes.close) this.#socket.end()
-    else if (opcode !== opcodes.pong) this.write(pong)
+    if (opcode === opcodes.close) {
+      this.gotClose = true
+      this.#socket.end()
+    } else if (opcode !== opcodes.pong) this.write(pong)
   }
 }
 

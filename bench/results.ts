@@ -1,9 +1,17 @@
+import type { Environment } from './environment.ts'
 import type { Sample } from './load.ts'
 import type { Series } from './rounds.ts'
 import { type Spread, spreadOf } from './stats.ts'
 import type { Workload } from './workloads.ts'
 
 export type Metric = keyof Sample
+
+/** How figures came about. */
+export interface Origin extends Environment {
+  readonly rounds: number
+  readonly timing: 'quick' | 'full'
+  readonly command: string
+}
 
 /** What came of one contestant in one workload, over all rounds. */
 export interface Result {
@@ -15,6 +23,35 @@ export interface Result {
   readonly ratio?: Spread
   /** Why there are no figures. */
   readonly skipped?: string
+  readonly origin?: Origin
+}
+
+/** Others may have the servers' core for so much of the time. */
+export const quiet = 0.1
+
+/** What {@link markOf} means. */
+export const footnote =
+  '`*`: short rounds (`--quick`), fewer than three, or a machine that was not quiet: for a look, not for a claim.'
+
+/** How much of the time others had the servers' core, at most: all of it, where that is not known. */
+export function othersIn({ figures }: Result): number {
+  return figures.others?.max ?? 1
+}
+
+/** The base of the result's ratio: `ws` in the same run. */
+function baseOf({ workload, origin }: Result, results: readonly Result[]): Result | undefined {
+  return results.find(
+    (result) => result.server === 'ws' && result.workload === workload && result.origin === origin,
+  )
+}
+
+/** A star for a figure that is good for a look alone. */
+export function markOf(result: Result, results: readonly Result[]): '*' | '' {
+  const rows = [result, baseOf(result, results) ?? result]
+  const doubtful = rows.some(
+    (row) => row.origin?.timing === 'quick' || row.rounds < 3 || othersIn(row) >= quiet,
+  )
+  return doubtful ? '*' : ''
 }
 
 /** What two servers are compared by. */

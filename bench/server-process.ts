@@ -19,13 +19,16 @@ process.on('exit', () => {
 /** A server, or a client that is measured, in a process of its own, alone on its core where that can be had. */
 export class ServerProcess {
   readonly port: number
+  /** The core that it has for itself. */
+  readonly core: number | undefined
   readonly #child: ChildProcess
   readonly #lines: Interface
 
-  private constructor(child: ChildProcess, lines: Interface, port: number) {
+  private constructor(child: ChildProcess, lines: Interface, port: number, core: number | undefined) {
     this.#child = child
     this.#lines = lines
     this.port = port
+    this.core = core
   }
 
   /** @throws Error with what the program wrote, when it does not tell its port */
@@ -42,7 +45,7 @@ export class ServerProcess {
     const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
     try {
       const { port } = (await nextAnswer(child, lines)) as { port: number }
-      return new ServerProcess(child, lines, port)
+      return new ServerProcess(child, lines, port, core)
     } catch (error) {
       child.kill('SIGKILL')
       throw new Error(`${args.join(' ')} did not start: ${(error as Error).message}\n${complaint}`)

@@ -1,4 +1,4 @@
-import { type Metric, mainMetric, type Result } from './results.ts'
+import { footnote, type Metric, mainMetric, markOf, othersIn, quiet, type Result } from './results.ts'
 import { formatNumber, formatSpread } from './stats.ts'
 import type { Workload } from './workloads.ts'
 
@@ -57,17 +57,17 @@ export function workloadTable(workload: Pick<Workload, 'name' | 'drive'>, result
   const shown = columns[mainMetric(workload)].filter(({ cell }) => own.some((result) => cell(result) !== ''))
   return [
     ['server', ...shown.map(({ head }) => head)],
-    ...own.map((result) => [result.server, ...shown.map(({ cell }) => cell(result))]),
+    ...own.map((result) => [result.server + markOf(result, own), ...shown.map(({ cell }) => cell(result))]),
   ]
 }
 
-/** Why the figures of a workload are not to be trusted, or `undefined`. */
-export function disturbance(name: string, results: readonly Result[]): string | undefined {
-  const waiting = results
-    .filter(({ workload }) => workload === name)
-    .map(({ figures }) => figures.waiting?.max ?? 0)
-  const most = Math.max(0, ...waiting)
-  if (most < 0.1) return undefined
+/** Why these figures are not to be trusted, or `undefined`. */
+export function disturbance(results: readonly Result[]): string | undefined {
+  const measured = results.filter(({ rounds }) => rounds > 0)
+  if (measured.some(({ figures }) => figures.others === undefined))
+    return 'The servers had no core of their own.'
+  const most = Math.max(0, ...measured.map(othersIn))
+  if (most < quiet) return undefined
   return `The machine was not quiet: others had the servers' core for up to ${Math.round(most * 100)} % of the time.`
 }
 
@@ -78,6 +78,11 @@ export function plainTable(table: Table): string {
   const pad = (cell: string, at: number): string =>
     at === 0 ? cell.padEnd(widths[0] as number) : cell.padStart(widths[at] as number)
   return plain.map((row) => row.map(pad).join('  ').trimEnd()).join('\n')
+}
+
+/** The explanation of stars, where a table has any. */
+export function footnotes(table: Table): string[] {
+  return table.some((row) => row.some((cell) => cell.endsWith('*'))) ? [footnote] : []
 }
 
 export function markdownTable([heads = [], ...rows]: Table): string {

@@ -1,5 +1,5 @@
 // What Silverback has to reach: how many times less CPU per message than `ws` with `bufferutil` it takes.
-import type { Result } from './results.ts'
+import { markOf, type Result } from './results.ts'
 import { formatNumber } from './stats.ts'
 import type { Table } from './tables.ts'
 
@@ -49,23 +49,27 @@ export const targetWorkloads: readonly string[] = [...new Set(targets.map(({ wor
 /** Only the targets that these results tell of. */
 export function targetTable(results: readonly Result[]): Table {
   const rows = targets.flatMap((target) => {
-    const reached = reachedBy(target, results)
-    return reached === undefined ? [] : [rowOf(target, reached)]
+    const [own, callback] = [target.server, 'silverback'].map((name) =>
+      results.find((result) => result.workload === target.workload && result.server === name),
+    )
+    const reached = own && reachedBy(target, own, callback)
+    if (reached === undefined) return []
+    const rows = [own as Result, ...(target.by === 'cost' ? [callback as Result] : [])]
+    return [rowOf(target, reached, rows.some((row) => markOf(row, results) === '*') ? '*' : '')]
   })
   return [['workload', 'server', 'reached', 'must', 'moonshot', ''], ...rows]
 }
 
-function reachedBy({ workload, server, by }: Target, results: readonly Result[]): number | undefined {
-  const find = (name: string): Result | undefined =>
-    results.find((result) => result.workload === workload && result.server === name)
-  const own = find(server)
-  if (by === 'times') return own?.ratio?.median
-  if (by === 'bytes') return own?.figures.idleBytes?.median
-  const [cost, callback] = [own?.figures.cpuPerMessage, find('silverback')?.figures.cpuPerMessage]
-  return cost && callback && cost.median / callback.median
+function reachedBy({ by }: Target, own: Result, callback: Result | undefined): number | undefined {
+  if (by === 'times') return own.ratio?.median
+  if (by === 'bytes') return own.figures.idleBytes?.median
+  // Only within one run.
+  if (callback?.origin !== own.origin) return undefined
+  const [cost, base] = [own.figures.cpuPerMessage, callback?.figures.cpuPerMessage]
+  return cost && base && cost.median / base.median
 }
 
-function rowOf({ workload, server, must, moonshot, by }: Target, reached: number): string[] {
+function rowOf({ workload, server, must, moonshot, by }: Target, reached: number, mark: string): string[] {
   const holds = (wanted: number): boolean => (by === 'times' ? reached >= wanted : reached <= wanted)
   const verdict = moonshot !== undefined && holds(moonshot) ? 'moonshot' : holds(must) ? 'reached' : 'missed'
   const unit = { times: 'x', bytes: ' bytes', cost: 'x `onMessage`' }[by]
@@ -73,7 +77,7 @@ function rowOf({ workload, server, must, moonshot, by }: Target, reached: number
   return [
     workload,
     server,
-    formatNumber(reached) + unit,
+    formatNumber(reached) + unit + mark,
     format(must),
     moonshot === undefined ? '' : format(moonshot),
     verdict,

@@ -23,11 +23,20 @@ async function pinned() {
   return ok && availableParallelism() > 1
 }
 
+const program = [process.execPath, '--import', 'tsx', join(root, 'bench/main.ts')]
+
+/** A mistake is told before anything is installed or built. */
+async function isMistaken() {
+  const [node, ...rest] = program
+  return !(await run(node, [...rest, '--check', ...args], { seconds: 60, show: true })).ok
+}
+
+if (!onlyTells && (await isMistaken())) process.exit(1)
 if (!onlyTells) await prepare()
 const canPin = await pinned()
 if (!canPin && !onlyTells)
   say('No taskset, or one core: servers and load share cores, so the figures are less sharp.')
-const main = [process.execPath, '--import', 'tsx', join(root, 'bench/main.ts'), ...args]
+const main = [...program, ...args]
 const [command, ...rest] = canPin ? ['taskset', '-c', '0', ...main] : main
 const env = { ...process.env, ...(canPin && { SILVERBACK_BENCH_CORE: '1' }) }
 const { ok } = await run(command, rest, { seconds: 12 * 3600, env, show: true })

@@ -2,12 +2,13 @@
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { barChart, lineChart } from '../bench/chart.ts'
 import { curveChart, curves, curveTable } from '../bench/curves.ts'
+import { commitOf } from '../bench/environment.ts'
 import {
   binaryMessage,
   clientFrame,
@@ -16,19 +17,19 @@ import {
   serverFrame,
   textMessage,
 } from '../bench/frames.ts'
-import { microTable, readHistory } from '../bench/history.ts'
-import type { Sample } from '../bench/load.ts'
+import { keepMicros, microTable, readHistory } from '../bench/history.ts'
+import { compare, type Sample } from '../bench/load.ts'
 import { type Expected, MessageReader } from '../bench/message-reader.ts'
-import { choose, OptionError, readOptions } from '../bench/options.ts'
+import { choose, commandOf, OptionError, readOptions } from '../bench/options.ts'
 import { writeFigures } from '../bench/page.ts'
 import { Progress } from '../bench/progress.ts'
-import { summarize } from '../bench/results.ts'
+import { markOf, type Origin, type Result, summarize } from '../bench/results.ts'
 import { runPlan, stepsOf } from '../bench/rounds.ts'
-import { contestantsOf } from '../bench/servers.ts'
+import { builtEntry, contestantsOf } from '../bench/servers.ts'
 import { formatNumber, formatSpread, median, spreadOf } from '../bench/stats.ts'
-import { disturbance, markdownTable, plainTable, workloadTable } from '../bench/tables.ts'
+import { disturbance, footnotes, markdownTable, plainTable, workloadTable } from '../bench/tables.ts'
 import { targets, targetTable } from '../bench/targets.ts'
-import { canMeasure } from '../bench/usage.ts'
+import { type CpuUse, canMeasure, cpuOf, idleOf, usedBetween } from '../bench/usage.ts'
 import { echoOf, workloads } from '../bench/workloads.ts'
 import { root } from './repo.ts'
 
@@ -43,12 +44,14 @@ const sample: Sample = {
   cpuPerMessage: 10,
   serverBusy: 0.9,
   loadBusy: 0.5,
-  waiting: 0,
+  others: 0,
 }
 
 function samples(...costs: number[]): Sample[] {
   return costs.map((cpuPerMessage) => ({ ...sample, cpuPerMessage }))
 }
+
+const onLinux = { skip: canMeasure ? false : 'CPU and memory are read from /proc', timeout: 60_000 }
 
 describe('options', () => {
   test('nothing given measures everything, and writes it down', () => {
@@ -81,16 +84,44 @@ describe('options', () => {
       /--workload: there is no 'echo-17', only echo/,
     )
   })
-  test('a mistake is told on the command line, without a stack', () => {
-    const args = ['--import', 'tsx', 'bench/main.ts', '--workload', 'nothing']
-    const { status, stderr } = spawnSync(process.execPath, args, {
-      cwd: root,
-      encoding: 'utf8',
-      timeout: 30_000,
-    })
+  test('a list of no names is refused, and a folder that is not there', () => {
+    assert.throws(() => readOptions(['--workload', ',']), /--workload takes names/)
+    assert.throws(() => readOptions(['--workload', 'chat', '--server', ',']), /--server takes names/)
+    assert.throws(() => readOptions(['--json', '/nowhere/at/all.json']), /--json: .*ENOENT/)
+    assert.equal(readOptions(['--json', 'here.json']).json, 'here.json')
+  })
+  test('the command that is recorded can be run', () => {
+    assert.equal(commandOf([]), 'npm run bench')
+    assert.equal(commandOf(['--json', "a b'c", '--quick']), "npm run bench -- --json 'a b'\\''c' --quick")
+    // It would be one that no run accepts.
+    assert.throws(() => readOptions(['--curves', '--', '--quick']), OptionError)
+  })
+})
+
+describe('on the command line', () => {
+  const run = (script: string, ...args: string[]) => {
+    const all = [...(script.endsWith('.ts') ? ['--import', 'tsx'] : []), script, ...args]
+    return spawnSync(process.execPath, all, { cwd: root, encoding: 'utf8', timeout: 60_000 })
+  }
+  test('a mistake is told without a stack, and before anything is installed or built', () => {
+    const { status, stderr } = run('scripts/bench.mjs', '--workload', 'nothing')
     assert.equal(status, 1)
-    assert.match(stderr, /^--workload: there is no 'nothing'/m)
-    assert.doesNotMatch(stderr, /\n\s+at /)
+    assert.match(stderr, /^--workload: there is no 'nothing'/)
+    assert.doesNotMatch(stderr, /\n\s+at |node_modules/)
+  })
+  test('what could not be measured, or not be shown, is a mistake', onLinux, () => {
+    const none = run('bench/main.ts', '--check', '--workload', 'deflate', '--server', 'ceiling')
+    assert.match(none.stderr, /None of these servers/)
+    const bun = run('bench/main.ts', '--check', '--curves', '--server', 'bun')
+    assert.match(bun.stderr, /--curves: there is no 'bun', only silverback, ws, ceiling/)
+    assert.deepEqual([none.status, bun.status], [1, 1])
+    assert.equal(run('bench/main.ts', '--check').status, 0)
+  })
+  test('a server that was named and is left out is a failure', onLinux, () => {
+    const args = ['--entry', '/nope.js', '--server', 'silverback', '--workload', 'chat', '--rounds', '1']
+    const { status, stderr } = run('bench/main.ts', ...args)
+    assert.equal(status, 1)
+    assert.match(stderr, /Left out: silverback in chat/)
   })
 })
 
@@ -126,6 +157,44 @@ describe('statistics', () => {
     const series = [{ contestant: contestant('bun'), samples: samples(1), skipped: 'it is not there' }]
     const [result] = summarize(echoOf(binaryMessage(1), 1, 1), series)
     assert.deepEqual([result?.figures, result?.ratio, result?.skipped], [{}, undefined, 'it is not there'])
+  })
+})
+
+describe('CPU', () => {
+  const use = (ticks: number, threads: Record<string, number>): CpuUse => ({
+    ticks,
+    threads: new Map(Object.entries(threads)),
+  })
+  const second = 1e9
+
+  test('is what all threads used, as the scheduler counts it', () => {
+    assert.equal(usedBetween(use(0, { a: 1, b: 10 }), use(99, { a: 3, b: 15 })), 7)
+    assert.equal(usedBetween(use(0, { a: 1 }), use(99, { a: 1, born: 5 })), 5)
+  })
+  test('is that of the process when a thread has ended, or they are not known', () => {
+    assert.equal(usedBetween(use(20, { a: 1, gone: 10 }), use(50, { a: 3 })), 30)
+    assert.equal(usedBetween(use(20, {}), use(50, { a: 3 })), 30)
+    assert.equal(usedBetween(use(20, { a: 3 }), use(50, {})), 30)
+  })
+  test('of others is what neither the server used, with all its threads, nor was left over', () => {
+    const before = { count: 0, time: 0, server: use(0, { a: 0 }), own: use(0, { a: 0 }), idle: 0 }
+    const after = (used: number, idle: number | undefined) => ({
+      ...before,
+      count: 1,
+      time: 1000,
+      server: use(0, { a: used / 2, pool: used / 2 }),
+      idle,
+    })
+    assert.equal(compare(before, after(0.75 * second, 0.25 * second)).others, 0)
+    assert.equal(compare(before, after(0.5 * second, 0.25 * second)).others, 0.25)
+    // Idle time is counted in steps of 10 ms.
+    assert.equal(compare(before, after(second, 0.01 * second)).others, 0)
+    assert.equal(compare(before, after(second, undefined)).others, undefined)
+  })
+  test('is told by this machine', { skip: canMeasure ? false : 'it is not Linux' }, () => {
+    assert.ok(cpuOf(process.pid).threads.size > 1)
+    assert.ok((idleOf(0) as number) >= 0)
+    assert.equal(idleOf(9999), undefined)
   })
 })
 
@@ -210,8 +279,8 @@ test('messages are as long as their names say, and the same each time', () => {
 describe('what is shown', () => {
   const workload = echoOf(binaryMessage(125), 64, 16, 'echo-16')
   const results = summarize(workload, [
-    { contestant: contestant('silverback'), samples: samples(1, 1.1) },
-    { contestant: contestant('ws'), samples: samples(10, 10.5) },
+    { contestant: contestant('silverback'), samples: samples(1, 1, 1.1) },
+    { contestant: contestant('ws'), samples: samples(10, 10.5, 10) },
   ])
 
   test('tables leave out what nobody has', () => {
@@ -222,11 +291,11 @@ describe('what is shown', () => {
       markdownTable(table).split('\n')[1],
       `|---${'|--:'.repeat((table[0]?.length as number) - 1)}|`,
     )
-    assert.match(plainTable(table), /^silverback +1.05 ±5 % +9.77x/m)
+    assert.match(plainTable(table), /^silverback +1 ±10 % +10x/m)
   })
   test('targets tell what is reached', () => {
     const [, row] = targetTable(results)
-    assert.deepEqual(row, ['echo-16', 'silverback', '9.77x', '8x', '12x', 'reached'])
+    assert.deepEqual(row, ['echo-16', 'silverback', '10x', '8x', '12x', 'reached'])
     const slow = summarize(workload, [
       { contestant: contestant('silverback'), samples: samples(2) },
       { contestant: contestant('ws'), samples: samples(10) },
@@ -243,9 +312,9 @@ describe('what is shown', () => {
     }
   })
   test('a machine that is not quiet is told', () => {
-    assert.equal(disturbance('echo-16', results), undefined)
-    const noisy = [{ contestant: contestant('ws'), samples: [{ ...sample, waiting: 0.3 }] }]
-    assert.match(disturbance('echo-16', summarize(workload, noisy)) ?? '', /30 %/)
+    assert.equal(disturbance(results), undefined)
+    const noisy = [{ contestant: contestant('ws'), samples: [{ ...sample, others: 0.3 }] }]
+    assert.match(disturbance(summarize(workload, noisy)) ?? '', /30 %/)
   })
   test('charts are drawn of numbers, and escape their texts', () => {
     const bars = barChart('a < b', [{ label: 'silverback', value: 2, min: 1, max: 3 }], String)
@@ -267,7 +336,7 @@ describe('what is shown', () => {
         summarize(point, [{ contestant: contestant('ws'), samples: samples(3) }]),
       )
     assert.doesNotMatch(curveChart(curve, one), /NaN|silverback/)
-    assert.deepEqual(curveTable(curve, one)[1]?.slice(0, 5), ['16 B', '', '', '3', ''])
+    assert.deepEqual(curveTable(curve, one)[1]?.slice(0, 5), ['16 B', '', '', '3 ±0 %*', ''])
   })
   test('a change in the history is told in percent', () => {
     const run = (mask: number) => ({ date: '', commit: 'abc', node: '', machine: '', nanoseconds: { mask } })
@@ -278,20 +347,137 @@ describe('what is shown', () => {
       ['mask', '12', '+20 %'],
     ])
   })
-  test('the document keeps what a run has not measured anew', () => {
+  test('the history tells of the own build alone', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'silverback-bench-'))
+    try {
+      const file = join(folder, 'history.jsonl')
+      const run = { date: '', commit: 'abc', node: '', machine: '', nanoseconds: { mask: 1 } }
+      keepMicros(run, '/elsewhere/dist/index.js', file)
+      assert.ok(!existsSync(file))
+      keepMicros(run, builtEntry, file)
+      assert.deepEqual(readHistory(readFileSync(file, 'utf8')), [run])
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  })
+  test('figures for a look alone have a star', () => {
+    const full = results.map((result) => ({ ...result, origin: originOf('full', 3) }))
+    const marks = (all: readonly Result[]) => all.map((result) => markOf(result, all))
+    assert.deepEqual(marks(results), ['', ''])
+    assert.deepEqual(marks(full), ['', ''])
+    const quick = originOf('quick', 3)
+    assert.deepEqual(marks(results.map((result) => ({ ...result, origin: quick }))), ['*', '*'])
+    assert.deepEqual(marks(results.map((result) => ({ ...result, rounds: 2 }))), ['*', '*'])
+    // Whose base was disturbed, was compared with a disturbed one.
+    const [own, base] = results as [Result, Result]
+    const disturbed = { ...base, figures: { ...base.figures, others: { median: 0, min: 0, max: 0.2 } } }
+    assert.deepEqual(marks([own, disturbed]), ['*', '*'])
+    assert.deepEqual(marks([disturbed, { ...own, origin: quick }]), ['*', '*'])
+    assert.match(disturbance([{ ...base, figures: {} }]) ?? '', /no core of their own/)
+    const table = targetTable([own, disturbed])
+    assert.equal(table[1]?.[2], '10x*')
+    assert.equal(footnotes(table).length, 1)
+    assert.deepEqual(footnotes(targetTable(results)), [])
+  })
+})
+
+function originOf(timing: Origin['timing'], rounds: number, command = 'npm run bench'): Origin {
+  const versions = [`of ${command}`]
+  return { machine: 'a machine', versions, commit: 'abc', date: '2020-02-20', rounds, timing, command }
+}
+
+describe('the document', () => {
+  const workload = echoOf(binaryMessage(125), 64, 16, 'echo-16')
+  const chat = { ...workload, name: 'chat' }
+  const measured = (origin: Origin, of: typeof workload, costs: Record<string, number>): Result[] => {
+    const series = Object.entries(costs).map(([name, cost]) => ({
+      contestant: contestant(name),
+      samples: samples(cost, cost, cost),
+    }))
+    return summarize(of, series).map((result) => ({ ...result, origin }))
+  }
+  const first = originOf('full', 3, 'npm run bench -- --first')
+  const second = originOf('quick', 3, 'npm run bench -- --second')
+
+  function pageAfter(...runs: (readonly Result[])[]): string {
     const docs = mkdtempSync(join(tmpdir(), 'silverback-bench-'))
     try {
-      writeFigures(docs, results, 2, 'npm run bench -- --first')
-      const chat = { ...workload, name: 'chat' }
-      const other = summarize(chat, [{ contestant: contestant('silverback'), samples: samples(5) }])
-      writeFigures(docs, other, 1, 'npm run bench -- --second')
+      mkdirSync(join(docs, 'performance'))
+      // As it was written before origins told all; and a chart of what is not there any more.
+      const old = { environment: {}, origins: { chat: {} }, results: measured(first, chat, { ws: 77 }) }
+      writeFileSync(join(docs, 'performance/figures.json'), JSON.stringify(old))
+      writeFileSync(join(docs, 'performance/old.svg'), '')
+      for (const run of runs) writeFigures(docs, run)
       const page = readFileSync(join(docs, 'performance.md'), 'utf8')
-      assert.match(page, /### echo-16\n[\s\S]*2 rounds, [\s\S]*--first/)
-      assert.match(page, /### chat\n[\s\S]*1 rounds, [\s\S]*--second/)
-      for (const [, image] of page.matchAll(/\]\((performance\/[^)]*)\)/g))
-        assert.ok(existsSync(join(docs, image as string)))
+      const images = [...page.matchAll(/\]\(performance\/([^)]*)\)/g)].map(([, image]) => image as string)
+      const files = readdirSync(join(docs, 'performance')).filter((name) => name !== 'figures.json')
+      assert.deepEqual(files.sort(), images.sort())
+      return page
     } finally {
       rmSync(docs, { recursive: true })
+    }
+  }
+  const part = (page: string, title: string): string =>
+    page.split(/^##+ /m).find((text) => text.startsWith(title)) ?? ''
+
+  test('keeps what a run has not measured anew, and tells of each where it comes from', () => {
+    const page = pageAfter(
+      measured(first, workload, { silverback: 1, ws: 10, bun: 3 }),
+      measured(second, chat, { silverback: 5 }),
+      measured(second, workload, { silverback: 2, ws: 10 }),
+    )
+    const [echo, other] = [part(page, 'echo-16'), part(page, 'chat')]
+    assert.match(echo, /^\| bun \| 3 ±0 % \| 3.33x/m)
+    assert.match(echo, /^\| silverback\* \| 2 ±0 % \| 5x/m)
+    assert.match(
+      echo,
+      /silverback, ws: \[run 1\]\(#run-1\), 3 quick rounds.* bun: \[run 2\]\(#run-2\), 3 full rounds/,
+    )
+    assert.match(other, /^\[run 1\]\(#run-1\), 3 quick rounds/m)
+    assert.doesNotMatch(page, /77/)
+    assert.match(
+      part(page, 'Run 1'),
+      /3 quick rounds: `npm run bench -- --second`[\s\S]*of npm run bench -- --second/,
+    )
+    assert.match(part(page, 'Run 2'), /a machine\. Versions: of npm run bench -- --first/)
+    assert.match(part(page, 'Workloads'), /\| 5\* \|[\s\S]*`\*`: short rounds/)
+    assert.match(part(page, 'Targets'), /\| 5x\* \|[\s\S]*`\*`: short rounds/)
+  })
+  test('keeps what a server had that is left out', () => {
+    const [own] = measured(second, workload, { silverback: 2 }) as [Result]
+    const out = (skipped: string): Result => ({ ...own, rounds: 0, figures: {}, skipped })
+    const good = measured(first, workload, { silverback: 1 })
+    assert.match(part(pageAfter(good, [out('gone')]), 'echo-16'), /^\| silverback \| 1 /m)
+    assert.match(part(pageAfter([out('gone')], good), 'echo-16'), /^\| silverback \| 1 /m)
+    const never = pageAfter(measured(first, workload, { ws: 1 }), [out('gone')], [out('still gone')])
+    assert.match(part(never, 'echo-16'), /^silverback is left out: still gone\.$/m)
+  })
+  test('has no figures when nothing is known', () => {
+    assert.doesNotMatch(pageAfter([]), /77|## Workloads|## Runs/)
+  })
+  test('names the commit, and that there were changes', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'silverback-bench-'))
+    const git = (...args: string[]): void => {
+      const given = ['-C', folder, '-c', 'user.name=t', '-c', 'user.email=t@localhost', ...args]
+      const { status, stderr } = spawnSync('git', given, { encoding: 'utf8' })
+      assert.equal(status, 0, stderr)
+    }
+    try {
+      mkdirSync(join(folder, 'bench'))
+      writeFileSync(join(folder, 'bench/load.ts'), '1')
+      git('init', '--quiet')
+      git('add', '.')
+      git('commit', '--quiet', '--message', 'one')
+      const clean = commitOf(folder)
+      assert.match(clean, /^[0-9a-f]{7,}$/)
+      // Neither of them is measured, or measures.
+      writeFileSync(join(folder, 'bench/history.jsonl'), '1')
+      writeFileSync(join(folder, 'README.md'), '1')
+      assert.equal(commitOf(folder), clean)
+      writeFileSync(join(folder, 'bench/load.ts'), '2')
+      assert.equal(commitOf(folder), `${clean}+changes`)
+    } finally {
+      rmSync(folder, { recursive: true })
     }
   })
 })
@@ -305,8 +491,6 @@ test('every server has a program, and every program a server', () => {
     assert.ok(names.includes(name) || table.includes(program), program)
   }
 })
-
-const onLinux = { skip: canMeasure ? false : 'CPU and memory are read from /proc', timeout: 60_000 }
 
 test('a small run: both servers answer every message, and have used CPU for it', onLinux, async () => {
   const plan = {

@@ -110,5 +110,7 @@ function onConnection(socket) {
 }
 
 const server =
-  tls === undefined ? createServer({ noDelay: true }, onConnection) : createTlsServer(tls, onConnection)
+  tls === undefined
+    ? createServer({ noDelay: true }, onConnection)
+    : createTlsServer({ ...tls, noDelay: true }, onConnection)
 server.listen(0, '127.0.0.1', () => listening(server.address().port))
