@@ -184,7 +184,7 @@ for (const name of entryNames) {
       })
     }
     await using entry = await openEntry(name, { authorize }, () => void upgrades++)
-    for (const end of ['reset', 'destroy'] as const) {
+    for (const end of ends) {
       const before = asked
       const client = entry.client(upgradeRequest('/'))
       while (asked === before) await setImmediate()
