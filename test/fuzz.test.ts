@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
+import { assertNoLeaks } from './leaks.ts'
+
+after(() => assertNoLeaks())
 
 interface Run {
   readonly code: number | string | null | undefined

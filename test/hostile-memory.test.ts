@@ -4,9 +4,12 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { promisify } from 'node:util'
+import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 const command = ['--conditions=silverback:source', '--import=tsx', join(root, 'scripts/measure-hostile.mjs')]
 // Coverage would be measured, too.

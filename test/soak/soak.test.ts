@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, describe, it, test } from 'node:test'
+import { assertNoLeaks } from '../leaks.ts'
 import { endPrograms, runProgram } from '../program.ts'
 import { drawChart, stepFor } from './chart.ts'
 import { readOptions } from './options.ts'
@@ -72,6 +73,8 @@ describe('the verdict of a soak', () => {
     ])
   })
 })
+
+after(() => assertNoLeaks())
 
 describe('the charts of a soak', () => {
   it('have round steps, all lines, and both colour schemes', () => {
