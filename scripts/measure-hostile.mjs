@@ -26,6 +26,8 @@ const compressed = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
 const MESSAGE = 16 * KiB
 /** Newcomers that a server has before it is attacked. */
 const WARM_UP = 20
+/** What the server may hold for a peer that does not read. */
+const SEND_BUFFER = 256 * KiB
 
 /** A client that says what it is told, and reads unless it is paused. */
 class Attacker {
@@ -134,7 +136,10 @@ function inFrames(payload, size) {
 function stalled(slow) {
   return async (port, count, each, victim) => {
     const attackers = await many(count, () => Attacker.upgraded(port, {}, { reads: false }))
-    await victim.ask({ talk: each, slow })
+    const { largest, dropped, codes } = await victim.ask({ talk: each, slow })
+    if (largest > SEND_BUFFER + 2 * MESSAGE) throw new Error(`${largest} bytes wait for one peer`)
+    if (dropped === 0) throw new Error('nothing was left out')
+    if (slow === 'close' && codes.some((code) => code !== 1013)) throw new Error(`closed with ${codes}`)
     return attackers
   }
 }
@@ -166,8 +171,8 @@ const attacks = [
   {
     name: 'messages that dribble in, byte by byte, and never end',
     unit: 'bytes each',
-    count: 1000,
-    each: 200,
+    count: 200,
+    each: 2000,
     perConnection: 16 * KiB,
     async run(port, count, each) {
       const bytes = frame({ opcode: 2, length: MiB, payload: Buffer.alloc(each), mask })
@@ -269,8 +274,7 @@ const attacks = [
     each: 1000,
     // maxSendBuffer, as the server below has it, one message, and the frames that wait in Node.
     perConnection: MiB,
-    // All peers share the bytes of a message.
-    queued: () => MESSAGE,
+    queued: (count) => count * MESSAGE,
     run: stalled(slow),
   })),
   {
@@ -322,7 +326,7 @@ async function victim(plant) {
       handshakeTimeout: 5000,
       onError() {},
       limits: ({ url }) => ({
-        maxSendBuffer: plant === 'memory' ? 2 ** 31 - 1 : 256 * KiB,
+        maxSendBuffer: plant === 'memory' ? 2 ** 31 - 1 : SEND_BUFFER,
         closeTimeout: 1000,
         ...(url === '/silent' ? { pingInterval: 1000, pongTimeout: 1000 } : {}),
       }),
@@ -345,11 +349,20 @@ async function victim(plant) {
     peak: () => ({ peak: peakMemory() }),
     reset: resetPeakMemory,
     async talk({ talk, slow }) {
+      const conns = [...server.connections]
+      let largest = 0
+      let dropped = 0
       for (let i = 0; i < talk; i++) {
-        broadcast(server.connections, Buffer.alloc(MESSAGE, 'told to everybody '), { slow })
+        // A message of its own for each peer: what all share would weigh as much as one.
+        for (const conn of conns) {
+          dropped += broadcast([conn], Buffer.alloc(MESSAGE, `told ${i} times `), { slow }).skipped
+          largest = Math.max(largest, conn.bufferedAmount)
+        }
         await setImmediate()
       }
-      return {}
+      dropped += conns.reduce((sum, conn) => sum + conn.stats.sendsDropped, 0)
+      const ends = slow === 'close' ? await Promise.all(conns.map((conn) => conn.closed)) : []
+      return { largest, dropped, codes: ends.map(({ code }) => code) }
     },
     async end() {
       await server.close({ timeout: 0 })

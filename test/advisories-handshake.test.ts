@@ -2,11 +2,13 @@
 // wrong elsewhere.
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { broadcast, dial, HandshakeError, type ServerConn, serve, UsageError } from 'silverback'
+import { setImmediate } from 'node:timers/promises'
+import { broadcast, type Conn, dial, HandshakeError, type ServerConn, serve, UsageError } from 'silverback'
 import { decideUpgrade } from '../src/protocol/server-handshake.ts'
 import { listHasToken, parseExtensions, parseTokenList } from '../src/wire/header-grammar.ts'
 import { frame } from './frames.ts'
@@ -131,24 +133,54 @@ test('CVE-2021-33880: a secret is compared in constant time wherever one is comp
   assert.doesNotMatch(guide, /\b(password|secret|token)\s*[!=]==(?!\s*(undefined|null|''))/i)
 })
 
-test('CVE-2023-43669: a request and an answer in single bytes are read once, and only so much of them', async () => {
+test('CVE-2023-43669: a request and an answer in single bytes are served, and of those without end only so much is read', async () => {
+  /** The end that reads, of the connection in hand. */
+  let reader: Socket | undefined
+  /** Sends a text, the next byte when the one before has been read. */
+  const dribble = async (socket: Socket, text: string): Promise<void> => {
+    const before = reader?.bytesRead ?? 0
+    for (const [index, byte] of Buffer.from(text).entries()) {
+      socket.write(Uint8Array.of(byte))
+      while ((reader?.bytesRead ?? 0) < before + index + 1 && !socket.destroyed) await setImmediate()
+    }
+  }
+  const endless = async (socket: Socket, begin: string): Promise<void> => {
+    socket.write(begin)
+    while (socket.writable) await new Promise((resolve) => socket.write('X: y\r\n'.repeat(100), resolve))
+  }
+  const filler = Array.from({ length: 60 }, (_, i) => `X-${i}: ${'y'.repeat(20)}\r\n`).join('')
   await using setup = await serving()
-  const filler = Array.from({ length: 60 }, (_, i) => `X-${i}: ${'y'.repeat(100)}`).join('\r\n')
-  const request = upgradeRequest('/').replace('\r\n\r\n', `\r\n${filler}\r\n\r\n`)
+  setup.server.http.on('connection', (socket: Socket) => {
+    reader = socket
+  })
   const client = setup.server.client()
-  for (let at = 0; at < request.length; at += 1) client.write(request.slice(at, at + 1))
+  await once(setup.server.http, 'connection')
+  await dribble(client.socket, upgradeRequest('/').replace('\r\n\r\n', `\r\n${filler}\r\n`))
   await client.until(() => client.status === 101, 'the answer to a request in single bytes')
   await client.destroy()
-  // The client's side of it: an answer that does not end.
-  await using endless = await AnsweringServer.start((socket) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\n')
-    const more = (): void => {
-      while (!socket.destroyed && socket.write('X: y\r\n'));
-      socket.once('drain', more)
-    }
-    more()
-  })
-  await assert.rejects(dial(endless.url), HandshakeError)
+  const endlessClient = setup.server.client()
+  await once(setup.server.http, 'connection')
+  await endless(endlessClient.socket, 'GET / HTTP/1.1\r\n')
+  await endlessClient.until(() => endlessClient.closed, 'the end of a request without end')
+  assert.ok((reader?.bytesRead ?? 0) < 256 * 1024, `${reader?.bytesRead} bytes of a request`)
+
+  // The same for an answer.
+  const dialled = (server: AnsweringServer): Promise<Conn> => {
+    reader = connect(server.port, '127.0.0.1')
+    return dial(server.url, { connect: () => reader as Socket })
+  }
+  await using slow = await AnsweringServer.start((socket, accept) =>
+    dribble(socket, switching(accept, filler)),
+  )
+  const conn = await dialled(slow)
+  assert.equal(conn.state, 'open')
+  conn.terminate()
+  await conn.closed
+  await using server = await AnsweringServer.start((socket) =>
+    endless(socket, 'HTTP/1.1 101 Switching Protocols\r\n'),
+  )
+  await assert.rejects(dialled(server), HandshakeError)
+  assert.ok((reader?.bytesRead ?? 0) < 256 * 1024, `${reader?.bytesRead} bytes of an answer`)
 })
 
 test('CVE-2020-7662, CVE-2020-7663: a quoted parameter that is not closed is read once', () => {
@@ -291,7 +323,9 @@ test('GHSA-c4j6-fc7j-m34r, GHSA-p773-8mf4-rjm5: a page of another site gets no c
     assert.deepEqual(setup.conns, [])
     // A target that names another server is a path here, and nothing to connect to.
     const target = upgradeRequest('/').replace('GET / ', `GET http://127.0.0.1:${port}/ `)
-    await setup.server.client(target).until(() => true, '')
+    const client = await upgraded(setup.server, target)
+    assert.equal(setup.conns.length, 1)
+    await client.destroy()
     // Nor does a client go where an answer sends it, unless it is told to.
     await using sends = await AnsweringServer.start((socket) => {
       socket.end(`HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:${port}/\r\nContent-Length: 0\r\n\r\n`)

@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { barChart, lineChart } from '../bench/chart.ts'
 import { curveChart, curves, curveTable } from '../bench/curves.ts'
 import { commitOf } from '../bench/environment.ts'
@@ -31,7 +31,10 @@ import { disturbance, footnotes, markdownTable, plainTable, workloadTable } from
 import { targets, targetTable } from '../bench/targets.ts'
 import { type CpuUse, canMeasure, cpuOf, idleOf, usedBetween } from '../bench/usage.ts'
 import { echoOf, workloads } from '../bench/workloads.ts'
+import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 const contestants = contestantsOf({ entry: join(root, 'src/index.ts') })
 

@@ -7,6 +7,7 @@ import { checkClosing } from './fuzz-closing.ts'
 import {
   checkDeflate,
   checkExtensions,
+  checkHead,
   checkInflater,
   checkRequest,
   checkResponse,
@@ -34,6 +35,7 @@ for (const [name, { kind, note, bytes }] of corpus) {
         }
       }
     } else if (kind === 'closing') checkClosing(bytes)
+    else if (kind === 'head') await checkHead(bytes)
     else if (kind === 'extensions') checkExtensions(bytes.toString())
     else if (kind === 'deflate') {
       checkDeflate(bytes, 1000)

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What an input is for. */
-export type CorpusKind = 'frames' | 'request' | 'response' | 'extensions' | 'deflate' | 'closing'
+export type CorpusKind = 'frames' | 'request' | 'response' | 'extensions' | 'deflate' | 'closing' | 'head'
 
 /** One kept input. */
 export interface CorpusEntry {

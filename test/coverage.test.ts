@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
 
 interface Coverage {
@@ -75,6 +76,8 @@ const marks = (mark: string): number[] =>
 
 const folder = mkdtempSync(join(tmpdir(), 'silverback-coverage-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
+
+after(() => assertNoLeaks())
 
 /** Runs a program of one line in a process of its own, under coverage. */
 function runCovered(name: string, program: string): void {

@@ -10,6 +10,9 @@ import { CloseCode, type CloseInfo, type Conn, dial } from 'silverback'
 import { BadUsage, parseOptions } from '../apps/demo/options.ts'
 import { createDemo, type Demo } from '../apps/demo/server.ts'
 import { runDemo, startDemo } from './demo-process.ts'
+import { assertNoLeaks } from './leaks.ts'
+
+after(() => assertNoLeaks())
 
 interface Answer {
   readonly status: number

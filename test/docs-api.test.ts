@@ -4,8 +4,11 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
+import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 // The script is plain JavaScript, so its types are told here.
 const { packagesAreFresh } = (await import(new URL('../scripts/packages.mjs', import.meta.url).href)) as {

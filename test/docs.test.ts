@@ -5,7 +5,10 @@ import { basename, join, posix } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { errorKinds } from '../src/session/errors.ts'
 import { anchorsOf, type CodeBlock, codeBlocks, errorRows, exampleBlocks, internalLinks } from './docs.ts'
+import { assertNoLeaks } from './leaks.ts'
 import { filesBelow, root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 const text = (path: string): string => readFileSync(join(root, path), 'utf8')
 

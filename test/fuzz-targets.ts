@@ -6,10 +6,12 @@ import type { Extension, ExtensionFactory } from '../src/protocol/extension.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { Protocol } from '../src/protocol/protocol.ts'
 import { decideUpgrade } from '../src/protocol/server-handshake.ts'
+import { parseUpgradeHead } from '../src/server/upgrade-head.ts'
 import { errorKinds } from '../src/session/errors.ts'
 import { formatExtension, isToken, parseExtensions } from '../src/wire/header-grammar.ts'
 import { expectedAnswers, fullLimits, receiveAll, renderAll } from './engine.ts'
 import { cut, frame } from './frames.ts'
+import { readByHttp } from './read-by-http.ts'
 import { decodeReference, type Role } from './reference.ts'
 
 /** The limits that streams are tried with: generous, narrow, and narrow in two ways. */
@@ -305,4 +307,33 @@ export function checkExtensions(value: string): string {
     said,
   )
   return 'extensions parsed'
+}
+
+/** Raw bytes of a connection through the fast lane's parser: it takes nothing that Node's would not, or would read otherwise. */
+export async function checkHead(bytes: Buffer): Promise<string> {
+  const ours = parseUpgradeHead(bytes)
+  if (ours !== undefined) {
+    assert.equal(parseUpgradeHead(bytes.subarray(0, ours.end - 1)), undefined, 'a head without its end')
+    assert.deepEqual(
+      parseUpgradeHead(bytes.subarray(0, ours.end)),
+      ours,
+      'what comes behind has been looked at',
+    )
+  }
+  const theirs = await readByHttp(bytes)
+  if (ours === undefined) return `head left to HTTP: ${theirs === undefined ? 'no upgrade' : 'an upgrade'}`
+  assert.ok(theirs !== undefined, 'HTTP does not take it for an upgrade')
+  const { method, httpVersion, url, headers, rawHeaders } = theirs.request
+  assert.deepEqual(
+    {
+      method: 'GET',
+      httpVersion: '1.1',
+      url: ours.url,
+      headers: { ...ours.headers },
+      rawHeaders: ours.rawHeaders,
+      rest: Buffer.from(bytes.subarray(ours.end)),
+    },
+    { method, httpVersion, url, headers: { ...headers }, rawHeaders, rest: Buffer.from(theirs.rest) },
+  )
+  return 'head taken'
 }

@@ -3,9 +3,13 @@ import { execFile } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { assertNoLeaks } from './leaks.ts'
 import { endPrograms, runProgram } from './program.ts'
 
-after(endPrograms)
+after(async () => {
+  await endPrograms()
+  await assertNoLeaks()
+})
 
 interface Run {
   readonly code: number | string | null | undefined

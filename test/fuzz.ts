@@ -1,8 +1,8 @@
 /**
  * `npm run fuzz`: random streams at random cuts through both roles of the engine, compressed messages whole and broken
- * through permessage-deflate, random headers through both handshakes, and random sequences around the end of a
- * connection. Whatever comes in, what comes out is a message or a documented fault; never an exception, never memory that
- * grows. The same seed gives the same run.
+ * through permessage-deflate, random headers through both handshakes, raw requests through the parser of the fast lane
+ * with Node's as its judge, and random sequences around the end of a connection. Whatever comes in, what comes out is a
+ * message or a documented fault; never an exception, never memory that grows. The same seed gives the same run.
  */
 import { setImmediate } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -15,6 +15,7 @@ import {
   checkDeflate,
   checkExtensions,
   checkFrames,
+  checkHead,
   checkInflater,
   checkRequest,
   checkResponse,
@@ -24,7 +25,7 @@ import {
   patternExtension,
 } from './fuzz-targets.ts'
 import { watchProgress } from './fuzz-watch.ts'
-import { extensionsValue, headerValue, Rng, StreamMaker } from './generate.ts'
+import { extensionsValue, headerValue, Rng, rawHead, StreamMaker } from './generate.ts'
 import { retainedMemory } from './memory.ts'
 
 const usage = `Usage: npm run fuzz -- [options]
@@ -248,6 +249,12 @@ function fuzzClosing(rng: Rng): string {
   return `closing: ${checkClosing(program)}`
 }
 
+function fuzzHead(rng: Rng): Promise<string> {
+  const bytes = rawHead(rng)
+  current = { kind: 'head', bytes, how: '' }
+  return checkHead(bytes)
+}
+
 function report(error: unknown, seed: number, index: number): void {
   const { kind, bytes, how } = current
   const why = error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -313,6 +320,7 @@ async function main({ streams, seconds, seed, first, stuck, plant }: Options): P
       if (rng.once(16)) count(fuzzDeflate(rng))
       if (rng.once(64)) count(await fuzzInflater(rng))
       if (rng.once(8)) count(fuzzClosing(rng))
+      if (rng.once(24)) count(await fuzzHead(rng))
       if (rng.once(3)) count(rng.once(3) ? fuzzExtensions(rng) : fuzzHandshake(rng))
       if (done === warmUp) baseline = retainedMemory()
       else if (done % memoryEvery === 0) lookAtMemory()

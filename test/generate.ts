@@ -376,3 +376,55 @@ export function extensionsValue(rng: Rng): string {
   })
   return items.join(rng.pick([', ', ',', ',,', ' , ']))
 }
+
+const headFields = [
+  'Host: example.com',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+] as const
+const otherFields = [
+  ...['Content-Length: 0', 'Content-Length: 5', 'Content-Length: five', 'Content-Length: 5, 5'],
+  ...['Transfer-Encoding: chunked', 'Transfer-Encoding: rot13', 'Transfer-Encoding:', 'Trailer: x', 'TE: x'],
+  ...['Expect: 100-continue', 'HTTP2-Settings: AA', 'Proxy-Connection: close', 'Set-Cookie: a=b'],
+  ...['Connection: close', 'Upgrade: h2c', 'Host: other', 'Origin: null', 'Cookie: a=b', 'Cookie: c=d', 'X:'],
+  ...[
+    '__proto__: x',
+    'constructor: x',
+    ' folded',
+    'X : y',
+    'X:\ty',
+    'X: y ',
+    'X: \x7f',
+    'X: \xe9',
+    ': y',
+    'X',
+  ],
+] as const
+const requestLines = [
+  ...['GET  HTTP/1.1', 'GET /#a HTTP/1.1', 'GET /a b HTTP/1.1', 'GET http://a/ HTTP/1.1', 'GET / HTTP/1.0'],
+  ...['POST / HTTP/1.1', 'get / HTTP/1.1', 'GET /', 'GET /\xe9 HTTP/1.1', '\r\nGET / HTTP/1.1'],
+] as const
+
+/** The first bytes of a connection to a server: a request for an upgrade, or nearly one. */
+export function rawHead(rng: Rng): Buffer {
+  const lines: string[] = [...headFields]
+  if (rng.once(8)) lines.splice(rng.below(lines.length), 1)
+  const some = rng.once(60) ? 60 : rng.below(4)
+  for (let count = 0; count < some; count++) {
+    const line = rng.once(4)
+      ? rng.pick(otherFields)
+      : `X-${count}: ${rng.pick(['', 'y', 'a;b', '"\\"', 'a\tb'])}`
+    lines.splice(rng.below(lines.length + 1), 0, line)
+  }
+  if (rng.once(200)) lines.push(`X-Long: ${'y'.repeat(7_900 + rng.below(300))}`)
+  lines.unshift(rng.once(8) ? rng.pick(requestLines) : 'GET /chat?a=b HTTP/1.1')
+  const behind = rng.pick(['', '', '\x81\x80abcd', 'GET / HTTP/1.1\r\n\r\n', '\n'])
+  const bytes = [...Buffer.from(`${lines.join('\r\n')}\r\n\r\n${behind}`, 'latin1')]
+  for (let changes = rng.once(2) ? rng.below(3) : 0; changes > 0; changes--) {
+    const added = rng.once(2) ? [rng.pick([0, 9, 10, 13, 32, 35, 58, 127, 160, 255])] : [rng.below(256)]
+    bytes.splice(rng.below(bytes.length), rng.below(3), ...(rng.once(3) ? [] : added))
+  }
+  return Buffer.from(bytes)
+}

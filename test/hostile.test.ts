@@ -6,6 +6,7 @@ import { decoderLimits, expectedAnswers, renderAll, renderData } from './engine.
 import { frame } from './frames.ts'
 import { Rng, StreamMaker } from './generate.ts'
 import { badRequests, goodRequests } from './hostile/requests.ts'
+import { assertNoLeaks } from './leaks.ts'
 import { retainedMemory } from './memory.ts'
 import { eachAtOnce, RawClient, upgradeRequest } from './raw-client.ts'
 import { decodeReference } from './reference.ts'
@@ -70,6 +71,8 @@ after(async () => {
   process.off('unhandledRejection', note)
   process.off('warning', note)
 })
+
+after(() => assertNoLeaks())
 
 /** A newcomer who behaves is served, by the library's client and by hand. */
 async function stillAlive(): Promise<void> {

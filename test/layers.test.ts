@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { codeOnly } from './code-only.ts'
 import {
   importCycles,
@@ -13,7 +13,10 @@ import {
   missingTests,
   tooLong,
 } from './layers.ts'
+import { assertNoLeaks } from './leaks.ts'
 import { filesBelow, root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 function read(paths: readonly string[]): Map<string, string> {
   return new Map(paths.map((path) => [path, readFileSync(join(root, path), 'utf8')]))

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { channel } from 'node:diagnostics_channel'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { processWheel } from '../src/conn/timer-wheel.ts'
 import { assertNoLeaks } from './leaks.ts'
+import { filesBelow, root } from './repo.ts'
 
 after(() => assertNoLeaks())
 
@@ -51,4 +57,79 @@ test('what is only just closing gets its time', async () => {
   }, 60)
   await assertNoLeaks()
   assert.ok(fired)
+})
+
+test('an unreferenced timer: named with its place, until it has fired or is cleared', async () => {
+  const interval = setInterval(() => undefined, 60_000)
+  interval.unref()
+  await assert.rejects(
+    assertNoLeaks(20),
+    /left behind: unreferenced timer, at .*leaks\.test\.ts:\d+.* \(1\)$/,
+  )
+  clearInterval(interval)
+  await assertNoLeaks(0)
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, 1).unref()
+    setTimeout(() => undefined, 20)
+  })
+  await assertNoLeaks()
+})
+
+test('an unreferenced server: named, until it is closed', async () => {
+  for (const server of [createServer(), createHttpServer()]) {
+    server.listen(0, '127.0.0.1').unref()
+    await once(server, 'listening')
+    await assert.rejects(assertNoLeaks(20), { message: 'left behind: server that listens (1)' })
+    server.close()
+    await assertNoLeaks(0)
+  }
+})
+
+test('a listener of the process: named, until it is off', async () => {
+  const listener = (): void => {}
+  for (const event of ['uncaughtException', 'warning', 'SIGUSR2'] as const) {
+    process.on(event, listener)
+    await assert.rejects(
+      assertNoLeaks(20),
+      new RegExp(`listener for ${event} of the process, at .*leaks\\.test`),
+    )
+    process.off(event, listener)
+    await assertNoLeaks()
+  }
+})
+
+test('a subscriber of a channel of ours: named, until it has left', async () => {
+  const listener = (): void => {}
+  channel('silverback:refuse').subscribe(listener)
+  await assert.rejects(assertNoLeaks(20), { message: 'left behind: subscriber of silverback:refuse (1)' })
+  channel('silverback:refuse').unsubscribe(listener)
+  await assertNoLeaks(0)
+})
+
+test('a deadline of the wheel: named, until it is cancelled', async () => {
+  const entry = { wheelNext: undefined, wheelPrevious: undefined, wheelDue: 0, onDue() {} }
+  processWheel.schedule(entry, 60_000)
+  await assert.rejects(assertNoLeaks(20), /deadline of the wheel \(1\)/)
+  processWheel.cancel(entry)
+  await assertNoLeaks(0)
+})
+
+/** What a file has that opens sockets, or starts timers or processes. */
+const opens = [
+  /from 'node:(net|tls|http|https|http2|child_process|cluster)'/,
+  /import \{[^}]*\b(dial|serve|reconnect|WebSocket|WebSocketStream)\b[^}]*\} from '(silverback|\.)/,
+  /from '[./]+(support\/(answering-server|connected-pair|fault-proxy|scripted-server|serving|test-server)|raw-client|program|demo-process|example-process)\.ts'/,
+  /\b(setTimeout|setInterval)\(/,
+]
+
+test('every test file that opens anything checks what it leaves', () => {
+  const files = [...filesBelow('src', '.test.ts'), ...filesBelow('test', '.test.ts')]
+  const missing = files.filter((path) => {
+    const source = readFileSync(join(root, path), 'utf8').replace(/^import type .*/gm, '')
+    return (
+      opens.some((pattern) => pattern.test(source)) &&
+      !/after\([^\n]*assertNoLeaks|await assertNoLeaks/.test(source)
+    )
+  })
+  assert.deepEqual(missing, [])
 })

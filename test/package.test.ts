@@ -7,7 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { promisify } from 'node:util'
+import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 /** All that can be imported. A name that appears or disappears here is a decision, and a line of the changelog. */
 const entries: Readonly<

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { decoderLimits } from './engine.ts'
 import { decodeReference, type ProtocolEvent } from './reference.ts'
 
@@ -27,9 +28,18 @@ export function upgradeRequest(
 /** How long anything may take before a test gives up on it, in milliseconds. */
 const patience = 8_000
 
+/** How a {@link RawClient} connects. */
+export interface RawClientOptions {
+  readonly allowHalfOpen?: boolean
+  /** Over TLS, with whatever certificate the server has. */
+  readonly tls?: boolean
+}
+
 /** A TCP connection that says just what it is told to, and keeps what it hears. */
 export class RawClient {
   readonly socket: Socket
+  /** What is below TLS, or the same. */
+  readonly #tcp: Socket
   #received: Buffer[] = []
   #length = 0
   /** The connection is gone. */
@@ -38,9 +48,11 @@ export class RawClient {
   ended = false
   readonly #waiting = new Set<() => void>()
 
-  constructor(port: number, options: { readonly allowHalfOpen?: boolean } = {}) {
-    this.socket = connect({ port, host: '127.0.0.1', ...options })
-    this.socket.setNoDelay(true)
+  constructor(port: number, { tls = false, ...options }: RawClientOptions = {}) {
+    this.#tcp = connect({ port, host: '127.0.0.1', ...options })
+    this.#tcp.setNoDelay(true)
+    this.#tcp.on('error', () => {})
+    this.socket = tls ? connectTls({ socket: this.#tcp, rejectUnauthorized: false }) : this.#tcp
     this.socket.on('data', (chunk: Buffer) => {
       this.#received.push(chunk)
       this.#length += chunk.length
@@ -61,11 +73,7 @@ export class RawClient {
   }
 
   /** A connection that has its good handshake behind it. */
-  static async upgraded(
-    port: number,
-    path: string,
-    options: { readonly allowHalfOpen?: boolean } = {},
-  ): Promise<RawClient> {
+  static async upgraded(port: number, path: string, options: RawClientOptions = {}): Promise<RawClient> {
     const client = new RawClient(port, options)
     client.write(upgradeRequest(path))
     await client.until(() => client.status !== undefined || client.closed, 'the answer to a handshake')
@@ -147,7 +155,7 @@ export class RawClient {
 
   /** The same with a reset, so that the other side gets an error. */
   async reset(): Promise<void> {
-    this.socket.resetAndDestroy()
+    this.#tcp.resetAndDestroy()
     await this.until(() => this.closed, 'the end of our own socket')
   }
 }

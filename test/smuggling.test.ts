@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { refuse, serve } from 'silverback'
 import { frame } from './frames.ts'
+import { entryNames, openEntry } from './hostile/entries.ts'
 import { assertNoLeaks } from './leaks.ts'
 import { RawClient, upgradeRequest } from './raw-client.ts'
 import { serving } from './support/serving.ts'
@@ -57,36 +58,42 @@ const requests: readonly (readonly [name: string, bytes: string])[] = [
   ['a NUL in a name', plus(['X\0Y: a'], smuggled)],
 ]
 
-test('a handshake that could hide another request gets one answer, no connection, and the end', async () => {
-  const seen: string[] = []
-  await using setup = await serving()
-  setup.server.http.on('request', (request) => seen.push(String(request.url)))
-  for (const [name, bytes] of requests) {
-    const answer = await setup.server.answer(bytes)
-    assert.ok(answer.split('HTTP/1.1 ').length <= 2, `${name}: ${answer}`)
-    assert.doesNotMatch(answer, /^HTTP\/1\.1 (101|2)/, name)
-  }
-  assert.deepEqual(seen, [], 'a hidden request was served')
-  assert.deepEqual(setup.conns, [])
-})
-
-test('what comes behind a good handshake in the same packet is frames, and nothing else', async () => {
-  const seen: string[] = []
-  await using setup = await serving({}, async (conn) => {
-    for await (const message of conn) conn.send(message)
+for (const name of entryNames) {
+  test(`${name}: a handshake that could hide another request gets one answer, no connection, and the end`, async () => {
+    const seen: string[] = []
+    let upgrades = 0
+    await using entry = await openEntry(name, {}, () => void upgrades++)
+    entry.http.on('request', (request) => seen.push(String(request.url)))
+    for (const [what, bytes] of requests) {
+      const client = entry.client(bytes)
+      await client.until(() => client.closed, `the end of ${what}`)
+      const answer = client.received.toString('latin1')
+      assert.ok(answer.split('HTTP/1.1 ').length <= 2, `${what}: ${answer}`)
+      assert.doesNotMatch(answer, /^HTTP\/1\.1 (101|2)/, what)
+    }
+    assert.deepEqual(seen, [], 'a hidden request was served')
+    assert.equal(upgrades, 0)
   })
-  setup.server.http.on('request', (request) => seen.push(String(request.url)))
-  const pipelined = setup.server.client(good + smuggled)
-  await pipelined.until(() => pipelined.ended, 'the end of a connection that speaks HTTP')
-  const end = pipelined.events.at(-1)
-  assert.ok(end?.kind === 'close' && end.code === 1002)
-  assert.equal(pipelined.received.toString('latin1').split('HTTP/1.1 ').length, 2)
-  const early = setup.server.client(good)
-  early.write(frame({ opcode: 1, payload: smuggled, mask }))
-  await early.until(() => early.events.length > 0, 'the echo of what came early')
-  assert.equal(early.events[0]?.kind, 'text')
-  assert.deepEqual(seen, [])
-})
+
+  test(`${name}: what comes behind a good handshake in the same packet is frames, and nothing else`, async () => {
+    const seen: string[] = []
+    await using entry = await openEntry(name, { onError() {} }, async (conn) => {
+      for await (const message of conn) conn.send(message)
+    })
+    entry.http.on('request', (request) => seen.push(String(request.url)))
+    const pipelined = entry.client(good + smuggled)
+    await pipelined.until(() => pipelined.ended, 'the end of a connection that speaks HTTP')
+    const end = pipelined.events.at(-1)
+    assert.ok(end?.kind === 'close' && end.code === 1002)
+    assert.equal(pipelined.received.toString('latin1').split('HTTP/1.1 ').length, 2)
+    const early = entry.client(
+      Buffer.concat([Buffer.from(good), frame({ opcode: 1, payload: smuggled, mask })]),
+    )
+    await early.until(() => early.events.length > 0, 'the echo of what came early')
+    assert.equal(early.events[0]?.kind, 'text')
+    assert.deepEqual(seen, [])
+  })
+}
 
 test('no answer is split: values of the application, and of the client, stay in their line', async () => {
   const evil = 'x\r\nX-Evil: 1\r\n\r\nHTTP/1.1 200 OK\r\n\r\n'

@@ -3,9 +3,12 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { promisify } from 'node:util'
+import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 test('256 MiB there and back, and bombs: no process grows by more than 128 MiB', {
   timeout: 110_000,

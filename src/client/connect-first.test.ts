@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { enableFakeTimers } from '../../test/support/fake-timers.ts'
 import { connectFirst } from './connect-first.ts'
+
+after(() => assertNoLeaks())
 
 const { signal: never } = new AbortController()
 const boom = new Error('boom')

@@ -62,6 +62,20 @@ function fields(request: string | undefined): string[] {
 const pathOf = (request: string | undefined): string | undefined => request?.split(' ')[1]
 
 describe('handshake', () => {
+  it('draws a key for each request, and not from Math.random', async (t) => {
+    t.mock.method(Math, 'random', () => 0.5)
+    await using server = await answering(found('/again'))
+    for (let i = 0; i < 20; i++) await reach(server.url, { redirects: 1 })
+    const keys = server.requests.map((request) => /^sec-websocket-key: (.*)\r$/im.exec(request)?.[1] ?? '')
+    assert.equal(keys.length, 21)
+    for (const key of keys) assert.equal(Buffer.from(key, 'base64').toString('base64'), key)
+    const bytes = keys.map((key) => Buffer.from(key, 'base64'))
+    assert.ok(bytes.every(({ length }) => length === 16))
+    // Neither twice the same, nor the same bytes in the same place.
+    assert.equal(new Set(keys).size, keys.length)
+    for (let at = 0; at < 16; at++) assert.ok(new Set(bytes.map((key) => key[at])).size > 5, `byte ${at}`)
+  })
+
   it('gives the answer, checked, and what came behind', async () => {
     await using server = await answering((socket, accept) =>
       socket.write(`${switching(accept, 'Sec-WebSocket-Protocol: b\r\n')}behind`),

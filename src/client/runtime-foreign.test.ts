@@ -2,8 +2,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { root } from '../../test/repo.ts'
+
+after(() => assertNoLeaks())
 
 /** What a program writes: one that ends by itself. */
 async function run(program: string): Promise<string> {

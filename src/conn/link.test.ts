@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeStream } from '../../test/support/fake-stream.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
@@ -11,6 +12,8 @@ import { isKernelSocket } from './is-kernel-socket.ts'
 import { Link } from './link.ts'
 import { slabPool } from './slab-pool.ts'
 import { TimerWheel } from './timer-wheel.ts'
+
+after(() => assertNoLeaks())
 
 const KiB = 1024
 

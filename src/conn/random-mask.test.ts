@@ -10,6 +10,11 @@ describe('randomMask', () => {
     assert.ok(new Set(keys).size > 9_995)
   })
 
+  it('does not draw from Math.random', (t) => {
+    t.mock.method(Math, 'random', () => 0.5)
+    assert.ok(new Set(Array.from({ length: 5_000 }, randomMask)).size > 4_990)
+  })
+
   it('uses all bits', () => {
     const ones = new Array<number>(32).fill(0)
     for (let i = 0; i < 4096; i++) {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
 import { processWheel, systemClock, TICK, TimerWheel, type WheelEntry } from './timer-wheel.ts'
+
+after(() => assertNoLeaks())
 
 class Entry implements WheelEntry {
   wheelNext: WheelEntry | undefined

@@ -58,6 +58,11 @@ export class TimerWheel {
     return this.#clock.now()
   }
 
+  /** How many deadlines are set. */
+  get size(): number {
+    return this.#entries
+  }
+
   /** Sets or moves an entry's deadline. */
   schedule(entry: WheelEntry, milliseconds: number): void {
     if (entry.wheelNext === undefined) this.#entries++

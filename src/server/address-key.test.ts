@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { isIPv6 } from 'node:net'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { addressKey } from './address-key.ts'
+
+after(() => assertNoLeaks())
 
 describe('addressKey', () => {
   const table: [address: string, key: string][] = [

@@ -95,6 +95,7 @@ describe('leave', () => {
     await setImmediate()
     assert.ok(socket.writable)
     assert.equal(await socket.answered(), '')
+    socket.destroy()
   })
 
   for (const caller of [undefined, null, {}, { listeners: 1 }]) {
@@ -113,6 +114,7 @@ describe('leave', () => {
       socket,
     )
     assert.equal(socket.emit('error', new Error('reset')), true)
+    socket.destroy()
   })
 })
 

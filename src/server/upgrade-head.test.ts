@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { createServer, type IncomingMessage } from 'node:http'
-import { Duplex } from 'node:stream'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
+import { readByHttp } from '../../test/read-by-http.ts'
 import { MAX_SIMPLE_FIELDS, MAX_SIMPLE_HEAD, parseUpgradeHead } from './upgrade-head.ts'
 
 const line = 'GET /chat?room=1 HTTP/1.1'
@@ -218,21 +217,4 @@ const anyBytes = fc
 /** The first value mostly. */
 function often(usual: string, ...others: string[]): fc.Arbitrary<string> {
   return fc.oneof({ weight: 9, arbitrary: fc.constant(usual) }, fc.constantFrom(...others))
-}
-
-/** What Node makes of a connection that begins so; `undefined` when it is no upgrade. */
-async function readByHttp(bytes: Buffer): Promise<{ request: IncomingMessage; rest: Buffer } | undefined> {
-  const server = createServer()
-  let result: { request: IncomingMessage; rest: Buffer } | undefined
-  server.on('upgrade', (request, _socket, rest) => {
-    result = { request, rest }
-  })
-  server.on('clientError', () => {})
-  const stream = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
-  stream.on('error', () => {})
-  server.emit('connection', stream)
-  stream.push(bytes)
-  await new Promise((resolve) => setImmediate(resolve))
-  stream.destroy()
-  return result
 }

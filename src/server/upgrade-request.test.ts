@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { UpgradeRequest } from './upgrade-request.ts'
+
+after(() => assertNoLeaks())
 
 function newRequest(): UpgradeRequest {
   return new UpgradeRequest(new Socket(), {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { keepRequest, keepResponse } from './handshake-request.ts'
+
+after(() => assertNoLeaks())
 
 function message(fields: Partial<IncomingMessage>): IncomingMessage {
   return Object.assign(new IncomingMessage(new Socket()), fields)

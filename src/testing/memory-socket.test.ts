@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { describe, it } from 'node:test'
+import { after, describe, it } from 'node:test'
+import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeClock } from './fake-clock.ts'
 import { type MemorySocket, type MemoryWire, memoryWire, type WireOptions } from './memory-socket.ts'
+
+after(() => assertNoLeaks())
 
 const KiB = 1024
 

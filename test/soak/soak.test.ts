@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { after, describe, it, test } from 'node:test'
+import { assertNoLeaks } from '../leaks.ts'
 import { endPrograms, runProgram } from '../program.ts'
 import { drawChart, stepFor } from './chart.ts'
 import { commandOf, readOptions } from './options.ts'
@@ -105,6 +106,8 @@ describe('the verdict of a soak', () => {
     assert.equal(judgeWork('server', [{}], 20).length, 4)
   })
 })
+
+after(() => assertNoLeaks())
 
 describe('the charts of a soak', () => {
   it('have round steps, all lines, and both colour schemes', () => {
