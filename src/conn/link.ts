@@ -521,8 +521,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   #streamEnded(): void {
+    // Bun tells the end of a stream that we have dropped: that is our doing, and no word of the peer's.
+    if (this.#terminated) return
     // A stream may tell its end though it is paused; what came before waits for somebody to take it.
-    this.#endWaits = this.#paused && !this.#terminated
+    this.#endWaits = this.#paused
     if (this.#endWaits) return
     this.#receiveRest()
     this.sender.end(() => this.#protocol.receiveEnd())
