@@ -94,6 +94,14 @@ describe('drain', () => {
     assert.match(error.message, /within 100 ms$/)
   })
 
+  it('drops it under the fake timers of a test framework too', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    await using server = await serve({}, () => {})
+    const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
+    await drain(server.connections, { timeout: 100 })
+    await mute.until(() => mute.closed, 'the end of the connection')
+  })
+
   it('finds nothing wrong with who has answered and does not hang up', async () => {
     await using server = await serve({}, () => {})
     const slow = await RawClient.upgraded(Number(new URL(server.url).port), '/', { allowHalfOpen: true })

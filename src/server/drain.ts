@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
 import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
 

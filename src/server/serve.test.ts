@@ -12,6 +12,7 @@ import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient, upgradeRequest } from '../../test/raw-client.ts'
 import { certificate, privateKey } from '../../test/support/certificate.ts'
+import { enableFakeTimers } from '../../test/support/fake-timers.ts'
 import { TestServer } from '../../test/support/test-server.ts'
 import { until } from '../../test/support/until.ts'
 import { dial } from '../client/dialer.ts'
@@ -545,7 +546,7 @@ describe('serve, close', () => {
   })
 
   it('does not wait for clients that were refused and do not hang up', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     const server = await serve({ path: '/a' }, echo)
     const client = new RawClient(portOf(server), { allowHalfOpen: true })
     client.write(upgradeRequest('/b'))
