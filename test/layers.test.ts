@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { codeOnly } from './code-only.ts'
 import {
+  globalTimers,
   importCycles,
   importsOf,
   impurities,
@@ -33,6 +34,9 @@ describe('the source tree', () => {
 
   test('has no clock, randomness or I/O in wire, protocol and hub', () =>
     assert.deepEqual(impurities(sources), []))
+
+  test('takes no timers and no clock that a test framework fakes', () =>
+    assert.deepEqual(globalTimers(sources), []))
 
   test('has no import cycle', () => assert.deepEqual(importCycles(sources), []))
 
@@ -86,6 +90,24 @@ describe('the checks themselves', () => {
     assert.deepEqual(breaches, ["src/client/dialer.ts imports the package 'socks'"])
     const early = fake({ 'src/client/socks-tunnel.ts': "import type { SocksClient } from 'socks'" })
     assert.deepEqual(layerBreaches(early), ["src/client/socks-tunnel.ts imports the package 'socks'"])
+  })
+
+  test('timers: the imported ones are no globals', () => {
+    const found = globalTimers(
+      fake({
+        'src/conn/a.ts':
+          "import { clearTimeout, setTimeout } from 'node:timers'\nclearTimeout(setTimeout(f, 1))",
+        'src/conn/b.ts':
+          "import { setTimeout } from 'node:timers'\nclearTimeout(setTimeout(f, performance.now()))",
+        'src/conn/c.ts': 'socket.setTimeout(0) // setTimeout\nsetImmediate(f)',
+        'src/conn/c.test.ts': 'setTimeout(f, 1)',
+      }),
+    )
+    assert.deepEqual(found, [
+      'src/conn/b.ts names the global clearTimeout',
+      'src/conn/b.ts names the global performance',
+      'src/conn/c.ts names the global setImmediate',
+    ])
   })
 
   test('purity: names and imports count in code only', () => {

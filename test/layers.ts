@@ -31,6 +31,8 @@ const pureFolders: readonly string[] = ['wire', 'protocol', 'hub']
 const impureName =
   /(?<![\w$.#])(?:set(?:Timeout|Interval|Immediate)|performance|process|globalThis|randomBytes|Date\.now|new Date|Math\.random)(?![\w$])/g
 
+const timeName = /(?<![\w$.#])(?:(?:set|clear)(?:Timeout|Interval|Immediate)|performance)(?![\w$])/g
+
 /** Built-in modules where they only compute: the one hash of the handshake, and what zlib does synchronously. */
 const pureBuiltins: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:crypto', ['src/wire/accept-key.ts']],
@@ -109,6 +111,19 @@ export function layerBreaches(sources: Sources): string[] {
     }
   }
   return breaches
+}
+
+/** Timers and clocks that are the global ones, which the fake timers of a test framework replace: connections would stand still. */
+export function globalTimers(sources: Sources): string[] {
+  const found: string[] = []
+  for (const [path, source] of sources) {
+    if (isTest(path)) continue
+    const imports = [...source.matchAll(/^import \{([^}]*)\} from 'node:(?:timers|perf_hooks)'$/gm)]
+    const imported = new Set(imports.flatMap(([, names = '']) => names.split(',').map((name) => name.trim())))
+    const names = new Set([...codeOnly(source).matchAll(timeName)].map(([name]) => name))
+    for (const name of names) if (!imported.has(name)) found.push(`${path} names the global ${name}`)
+  }
+  return found
 }
 
 /** Clock, randomness, timers and I/O in folders that must do without. */

@@ -17,6 +17,7 @@ const words: Readonly<Record<string, string>> = {
   retries: 'retry',
   'retries soon': 'soon',
   'retries later': 'later',
+  'retries a few times': 'few',
 }
 
 interface Row {

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { Duplex, PassThrough } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
+import { failure } from '../../test/support/failure.ts'
 import { UsageError } from '../session/errors.ts'
 import { type ConnectHook, type ConnectOptions, type ConnectTarget, connectStream } from './connect-stream.ts'
 
@@ -64,15 +65,6 @@ function open(
 /** As `once`, but an error before it is of no interest. */
 function closed(stream: Duplex): Promise<void> {
   return new Promise((resolve) => stream.once('close', resolve))
-}
-
-async function failure(opened: Promise<Duplex>): Promise<Error & { code?: string }> {
-  const error = await opened.then(
-    () => assert.fail('connected'),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof Error)
-  return error
 }
 
 describe('connectStream, TCP', () => {

@@ -2,19 +2,10 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer } from '../../test/support/answering-server.ts'
-import { HandshakeError } from '../session/errors.ts'
+import { refused } from '../../test/support/failure.ts'
 import { Dialer, dial } from './dialer.ts'
 
 after(() => assertNoLeaks())
-
-async function refused(promise: Promise<unknown>): Promise<HandshakeError> {
-  const error = await promise.then(
-    () => assert.fail('connected'),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof HandshakeError, String(error))
-  return error
-}
 
 describe('dial, what is refused before anybody is asked', () => {
   it('a jar with a unix socket: its cookies would go to every other', async () => {

@@ -12,13 +12,14 @@ import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
 import { certificate, foreignCertificate, privateKey } from '../../test/support/certificate.ts'
+import { refused } from '../../test/support/failure.ts'
 import { HttpProxy } from '../../test/support/http-proxy.ts'
 import { SocksProxy } from '../../test/support/socks-proxy.ts'
 import type { Conn } from '../conn/conn.ts'
 import { type ServeOptions, type Server, serve } from '../server/serve.ts'
 import type { ServerConn } from '../server/server-conn.ts'
 import type { Handler } from '../server/upgrader.ts'
-import { HandshakeError, LimitError, ProtocolError, TimeoutError, UsageError } from '../session/errors.ts'
+import { LimitError, ProtocolError, TimeoutError, UsageError } from '../session/errors.ts'
 import type { DialOptions } from './dial-options.ts'
 import { Dialer, dial } from './dialer.ts'
 
@@ -39,15 +40,6 @@ function served(options: ServeOptions = {}): Promise<{ server: Server; conn: Pro
     settle = resolve
   })
   return serve(options, (given) => settle?.(given)).then((server) => ({ server, conn }))
-}
-
-async function refused(promise: Promise<unknown>): Promise<HandshakeError> {
-  const error = await promise.then(
-    () => assert.fail('connected'),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof HandshakeError, String(error))
-  return error
 }
 
 describe('dial', () => {

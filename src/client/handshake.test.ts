@@ -4,9 +4,10 @@ import type { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { AnsweringServer, switching } from '../../test/support/answering-server.ts'
+import { refused } from '../../test/support/failure.ts'
 import { HttpProxy } from '../../test/support/http-proxy.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
-import { HandshakeError, TimeoutError } from '../session/errors.ts'
+import { TimeoutError } from '../session/errors.ts'
 import type { CookieJar } from './cookies.ts'
 import { type DialOptions, resolveDialOptions } from './dial-options.ts'
 import { checkUrl } from './dial-target.ts'
@@ -24,15 +25,6 @@ async function shake(url: string, options: DialOptions = {}): Promise<Handshake>
 async function reach(url: string, options: DialOptions = {}): Promise<void> {
   const { socket } = await shake(url, options)
   socket.destroy()
-}
-
-async function refused(shaken: Promise<unknown>): Promise<HandshakeError> {
-  const error = await shaken.then(
-    () => assert.fail('connected'),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof HandshakeError, String(error))
-  return error
 }
 
 const found = (location: string, lines = '', status = 302): string =>

@@ -59,4 +59,11 @@ describe('resolveReconnectOptions', () => {
     })
     assert.ok(systemTimers.now() > before)
   })
+
+  it('go on under the fake timers of a test framework', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    await new Promise<void>((resolve) => {
+      systemTimers.after(1, resolve)
+    })
+  })
 })

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
 import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { checkNames } from '../conn/options.ts'

@@ -93,6 +93,17 @@ describe('reconnecting: sending', () => {
     assert.deepEqual([heard, dropped], [['1 c'], ['a overflow', 'b overflow']])
   })
 
+  it('reports a newest one that is dropped, and says so to its sender too', async () => {
+    await using all = start({ outbox: { maxMessages: 1, overflow: 'dropNewest' } })
+    const { service, session, heard, dropped } = all
+    assert.deepEqual(
+      ['a', 'b'].map((text) => session.send(text)),
+      [true, false],
+    )
+    await service.clock.settle()
+    assert.deepEqual([heard, dropped], [['1 a'], ['b overflow']])
+  })
+
   it('lets onDrop send on the same session: it is refused where there is no room, or all is over', async () => {
     const answers: boolean[] = []
     const service = new TestService()

@@ -57,8 +57,9 @@ export interface ReconnectingOptions<Subprotocol extends string = string>
   /** Hears of each change of `state`. */
   readonly onState?: ((state: ReconnectingState) => void) | undefined
   /**
-   * Hears of each message that will not be sent, and was not refused by `send`. What it sends itself is taken only if
-   * there is room, whatever the `overflow`.
+   * Hears of each message that is dropped: by `overflow`, the one for which `send` says `false` included;
+   * at the end of all; or since an extension threw. Not of what `reject` has not taken. What it sends
+   * itself is taken only if there is room, whatever the `overflow`.
    */
   readonly onDrop?: ((data: Sendable, reason: DropReason) => void) | undefined
 }
@@ -177,7 +178,8 @@ export class ReconnectingConn<Subprotocol extends string = string>
    *
    * @param type - default: strings are text, bytes are binary
    * @returns whether it was taken. `false`: it will not be sent, as the outbox is full, or all is over. To send it all
-   * the same: `while (!feed.send(data)) await feed.drained()`.
+   * the same: `while (!feed.send(data)) await feed.drained()`; with another `overflow` than `reject`, `onDrop` hears of it
+   * each time.
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` is none of the types, or bytes for a text are not UTF-8
    */
   send(data: Sendable, type?: MessageType): boolean {

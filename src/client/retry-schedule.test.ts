@@ -42,6 +42,27 @@ describe('RetrySchedule', () => {
     assert.equal(schedule.next(lost, 'retry'), 50)
   })
 
+  it('comes back a few times from a refusal that may be due to chance, and anew behind a stable connection', () => {
+    const { schedule } = setUp()
+    const refused = refusedWith(400)
+    for (let i = 0; i < 2; i++) {
+      assert.deepEqual(
+        [1, 2, 3].map(() => schedule.next(refused, 'few')),
+        [50, 100, 200],
+      )
+      assert.throws(
+        () => schedule.next(refused, 'few'),
+        (error) => error === refused,
+      )
+      schedule.reset()
+    }
+  })
+
+  it('asks the application first, also where a few times were enough', () => {
+    const { schedule } = setUp({ retry: () => true })
+    for (let i = 0; i < 10; i++) assert.ok(schedule.next(refusedWith(400), 'few') !== undefined)
+  })
+
   it('later is the upper half of all delays', () => {
     const { schedule } = setUp()
     assert.deepEqual([schedule.next(lost, 'later'), schedule.next(lost, 'retry')], [750, 100])

@@ -7,6 +7,9 @@ import type { RetryVerdict } from './retry-verdict.ts'
 /** A server may ask for this much patience, or `maxDelay` where that is more. Milliseconds. */
 const MOST_PATIENCE = 5 * 60_000
 
+/** So many attempts may follow a refusal that may be due to chance. */
+const FEW = 3
+
 /** Counts the attempts of one series of connections, and says when the next one is due, if there is to be one. */
 export class RetrySchedule {
   /** The number of the attempt that is being made, or is the next. */
@@ -17,6 +20,8 @@ export class RetrySchedule {
   #startedAt: number
   /** A restart was announced, and no connection has been stable since. */
   #restarting = false
+  /** Refusals that may be due to chance, since a connection has been stable. */
+  #doubts = 0
 
   constructor(options: ResolvedReconnectOptions) {
     this.#options = options
@@ -30,6 +35,7 @@ export class RetrySchedule {
     this.#backoff.reset()
     this.#startedAt = this.#options.clock.now()
     this.#restarting = false
+    this.#doubts = 0
   }
 
   /** Milliseconds until no attempt may begin any more. */
@@ -45,7 +51,8 @@ export class RetrySchedule {
   next(error: Error, verdict: RetryVerdict): number | undefined {
     const { retry, maxAttempts } = this.#options
     const wish = checkWish(retry(error, this.attempt + 1))
-    const stops = wish === undefined ? verdict === 'stop' || verdict === 'end' : wish === false
+    const final = verdict === 'stop' || verdict === 'end' || (verdict === 'few' && ++this.#doubts > FEW)
+    const stops = wish === undefined ? final : wish === false
     if (stops && verdict === 'end') return undefined
     if (stops || this.attempt >= maxAttempts) throw error
     const delay = typeof wish === 'number' ? wish : this.#delay(error, verdict)

@@ -97,7 +97,8 @@ describe('judgeClose', () => {
 
 describe('judgeFailure', () => {
   it('goes by the status of a refusal', () => {
-    for (const status of [101, 200, 301, 400, 401, 403, 404, 407, 410, 426])
+    assert.equal(judgeFailure(refused(400)), 'few')
+    for (const status of [101, 200, 301, 401, 403, 404, 407, 410, 426])
       assert.equal(judgeFailure(refused(status)), 'stop', String(status))
     for (const status of [408, 425, 429, 500, 501, 502, 503, 504, 599, 999])
       assert.equal(judgeFailure(refused(status)), 'retry', String(status))

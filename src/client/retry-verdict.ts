@@ -11,10 +11,10 @@ import { CloseCode } from '../wire/close-code.ts'
 
 /**
  * What becomes of a series of connections when one has ended or could not be made. `retry`: another, after the usual
- * delay; `soon`, after a short one; `later`, after a long one. `stop`: no other, and the error is thrown. `end`: no
- * other, and nothing went wrong.
+ * delay; `soon`, after a short one; `later`, after a long one; `few`, as `retry`, but only a few times. `stop`: no
+ * other, and the error is thrown. `end`: no other, and nothing went wrong.
  */
-export type RetryVerdict = 'retry' | 'soon' | 'later' | 'stop' | 'end'
+export type RetryVerdict = 'retry' | 'soon' | 'later' | 'few' | 'stop' | 'end'
 
 /** The verdict on a range of codes. */
 export interface VerdictRule {
@@ -53,6 +53,8 @@ export const closeRules: readonly VerdictRule[] = [
 
 /** The verdict on the HTTP status of a refused handshake: the first rule that holds. */
 export const statusRules: readonly VerdictRule[] = [
+  // Half a request that was cut on its way is answered so too, and one attempt does not tell which it was.
+  one(400, 'few'),
   one(408, 'retry'),
   one(425, 'retry'),
   one(429, 'retry'),

@@ -12,8 +12,9 @@ export interface OutboxOptions {
   /** Bytes of payload that are kept. Default 1 MiB. */
   readonly maxBytes?: number | undefined
   /**
-   * When there is no room: `reject` does not take the new message, which stays the caller's; `dropNewest` drops it, and
-   * `dropOldest` the oldest until there is room, and both report that. Default `reject`.
+   * When there is no room: `reject` does not take the new message, and reports nothing, as `send` says `false` and it
+   * stays the caller's; `dropNewest` drops it, reports that, and `send` says `false` too; `dropOldest` drops the oldest
+   * until there is room, or the new one where it alone is too large, and reports each. Default `reject`.
    */
   readonly overflow?: OverflowPolicy | undefined
 }

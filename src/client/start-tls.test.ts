@@ -6,6 +6,7 @@ import { after, describe, it } from 'node:test'
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { certificate, privateKey } from '../../test/support/certificate.ts'
+import { failure } from '../../test/support/failure.ts'
 import { until } from '../../test/support/until.ts'
 import { type DialTlsOptions, startTls, withContext, wrongTlsOptions } from './start-tls.ts'
 
@@ -57,15 +58,6 @@ async function start(
     if (!stream.destroyed) assert.fail('the stream is left open')
     throw error
   }
-}
-
-async function failure(started: Promise<TLSSocket>): Promise<NodeJS.ErrnoException> {
-  const error = await started.then(
-    () => assert.fail('connected'),
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof Error)
-  return error
 }
 
 describe('wrongTlsOptions', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { getEventListeners, setMaxListeners } from 'node:events'
 import type { ClientRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
@@ -445,11 +446,17 @@ describe('the handshake of a stream', () => {
     const onWarning = (warning: Error): void => void warnings.push(warning)
     process.on('warning', onWarning)
     const controller = new AbortController()
+    // By itself Node warns of none that listen to a signal; of those to any other target it does.
+    setMaxListeners(10, controller.signal)
     const streams = Array.from({ length: 15 }, () => new WebSocketStream(nowhere, controller))
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 15)
+    // A warning comes in a tick of its own.
+    await new Promise((resolve) => setImmediate(resolve))
     controller.abort()
     await Promise.allSettled(streams.map(({ closed }) => closed))
     process.off('warning', onWarning)
     assert.deepEqual(warnings, [])
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
   })
 
   it('is given up by its signal, which does nothing later', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { TestLink, turn } from '../../test/support/test-link.ts'
-import { UsageError } from '../session/errors.ts'
+import { LimitError, UsageError } from '../session/errors.ts'
 import { Prepared, prepare } from '../session/prepared.ts'
 import type { Session } from '../session/session.ts'
 import { type BroadcastOptions, broadcast } from './broadcast.ts'
@@ -78,6 +78,21 @@ describe('broadcast', () => {
     const slow = slowOne()
     assert.deepEqual(broadcast([slow], 'x', { slow: 'close' }), { sent: 0, skipped: 1 })
     assert.deepEqual(slow.calls, [[1013, 'too slow']])
+  })
+
+  it('tells a slow connection that it closes why it has ended', async () => {
+    const { conn, stream } = new TestLink({ limits: { maxSendBuffer: 1024 } })
+    stream.hold()
+    conn.send('x'.repeat(2000))
+    assert.deepEqual(broadcast([conn], 'x', { slow: 'close' }), { sent: 0, skipped: 1 })
+    conn.terminate()
+    const { code, by, error } = await conn.closed
+    assert.ok(error instanceof LimitError)
+    assert.deepEqual(
+      [error.code, error.limit, error.max, error.actual > 2000],
+      ['ERR_WS_SEND_BUFFER_FULL', 'maxSendBuffer', 1024, true],
+    )
+    assert.deepEqual([code, by], [1013, 'local'])
   })
 
   it('leaves slow ones to their own policy when told so', () => {

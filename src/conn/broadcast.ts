@@ -2,6 +2,7 @@ import { UsageError } from '../session/errors.ts'
 import { Prepared, prepare } from '../session/prepared.ts'
 import type { Sendable, Session } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
+import { Conn } from './conn.ts'
 import { checkNames } from './options.ts'
 
 /** How {@link broadcast} treats its audience. */
@@ -10,7 +11,7 @@ export interface BroadcastOptions {
   readonly except?: Session | undefined
   /**
    * What becomes of a session with more than its `maxSendBuffer` waiting: `skip` leaves it out (the default), `close`
-   * ends it with 1013, `queue` sends all the same and leaves it to the connection's own slow policy.
+   * ends it with 1013 and a `LimitError`, `queue` sends all the same and leaves it to the connection's own slow policy.
    */
   readonly slow?: 'queue' | 'skip' | 'close' | undefined
 }
@@ -56,7 +57,7 @@ export function broadcast(
   for (const session of sessions) {
     if (session === except || session.state !== 'open') continue
     if (slow !== 'queue' && session.bufferedAmount > session.maxSendBuffer) {
-      if (slow === 'close') void session.close(CloseCode.TryAgainLater, 'too slow')
+      if (slow === 'close') closeSlow(session)
       skipped++
       continue
     }
@@ -64,4 +65,10 @@ export function broadcast(
     sent++
   }
   return { sent, skipped }
+}
+
+/** A connection tells why it has ended; any other session has no more than the Close frame for that. */
+function closeSlow(session: Session): void {
+  if (session instanceof Conn) session.tooSlow()
+  else void session.close(CloseCode.TryAgainLater, 'too slow')
 }

@@ -92,6 +92,16 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
     this.#link.quietEnd = true
   }
 
+  /** Ends it since too much waits to be sent. @internal */
+  tooSlow(): void {
+    this.#link.sender.tooSlow()
+  }
+
+  /** Drops it since its end has taken so many milliseconds. @internal */
+  expire(milliseconds: number): void {
+    this.#link.expire(milliseconds)
+  }
+
   /** Once it has ended: the error that all get who still want something of it. @internal */
   ended(): Promise<CloseError> {
     return this.#link.ended()

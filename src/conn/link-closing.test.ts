@@ -264,6 +264,20 @@ describe('a fault', () => {
 })
 
 describe('terminate', () => {
+  it('is our doing also where the stream tells its end when it is destroyed, as on Bun', async () => {
+    class EndingStream extends FakeStream {
+      override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+        this.emit('end')
+        callback(error)
+      }
+    }
+    const peer = new TestLink({ stream: new EndingStream() })
+    peer.conn.terminate()
+    const { code, by, wasClean, error } = await peer.conn.closed
+    assert.deepEqual([code, by, wasClean, error], [1006, 'local', false, undefined])
+    assert.equal(peer.ends, 1)
+  })
+
   it('drops the connection at once', async () => {
     const peer = new TestLink()
     peer.conn.send('never sent')

@@ -22,7 +22,6 @@ import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own, SMALL_CHUNK } from './own.ts'
 import { randomMask } from './random-mask.ts'
 import { RoundTrips } from './round-trips.ts'
-import { sendBufferError } from './send-buffer-error.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
@@ -72,8 +71,6 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #roundTrips: RoundTrips | undefined
   /** The deadline is that of the closing. */
   #closeDeadline: CloseDeadline | undefined
-  /** We ended our half of the stream. */
-  #ended = false
   #terminated = false
   /** The kernel has taken our Close frame. */
   #closeLeft = false
@@ -143,12 +140,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   get closed(): Promise<CloseInfo> {
-    this.#closed ??=
-      this.closeInfo === undefined
-        ? new Promise((resolve) => {
-            this.#resolveClosed = resolve
-          })
-        : Promise.resolve(this.closeInfo)
+    this.#closed ??= new Promise((resolve) => {
+      this.#resolveClosed = resolve
+      if (this.closeInfo !== undefined) resolve(this.closeInfo)
+    })
     return this.#closed
   }
 
@@ -230,6 +225,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#terminated = true
     this.#protocol.suspend()
     this.socket.destroy()
+  }
+
+  /** Whoever closes it waits no longer for its end than so many milliseconds. */
+  expire(milliseconds: number): void {
+    this.#closeTimedOut(milliseconds)
+    this.terminate()
   }
 
   flush(): void {
@@ -382,10 +383,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     if (this.state !== 'open') {
       const goesOn = !this.#closeLeft && this.#closeDeadline?.goesOn(this.#outbox.left) === true
       if (goesOn) return this.#wheel.schedule(this, this.limits.closeTimeout)
-      // A side that has all it waited for ends clean, however slow the other is to hang up.
-      if (this.#protocol.closing !== 'done' || !this.#closeLeft) {
-        this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', this.limits.closeTimeout)
-      }
+      this.#closeTimedOut(this.limits.closeTimeout)
       this.socket.destroy()
       return
     }
@@ -397,6 +395,12 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       return this.terminate()
     }
     this.#wheel.schedule(this, verdict === 'ping' ? this.#ping(now) : verdict)
+  }
+
+  #closeTimedOut(milliseconds: number): void {
+    // A side that has all it waited for ends clean, however slow the other is to hang up.
+    if (this.#protocol.closing === 'done' && this.#closeLeft) return
+    this.#error ??= new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', milliseconds)
   }
 
   #alive(): void {
@@ -518,22 +522,15 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   #streamEnded(): void {
+    // Bun tells the end of a stream that we have dropped: that is our doing, and no word of the peer's.
+    if (this.#terminated) return
     // A stream may tell its end though it is paused; what came before waits for somebody to take it.
-    this.#endWaits = this.#paused && !this.#terminated
+    this.#endWaits = this.#paused
     if (this.#endWaits) return
     this.#receiveRest()
     this.sender.end(() => this.#protocol.receiveEnd())
     this.#closing()
     this.flush()
-  }
-
-  tooSlow(buffered: number): void {
-    const error = sendBufferError(buffered, this.limits.maxSendBuffer)
-    void this.close(CloseCode.TryAgainLater, 'too slow', error)
-  }
-
-  abandoned({ code, reason }: CloseFrame): void {
-    void this.close(code, reason)
   }
 
   flushLater(): void {
@@ -564,10 +561,9 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   #endIfFinal(): void {
     const { closing, output } = this.#protocol
     const over = closing === 'done' || closing === 'failed' || closing === 'lost'
-    if (!over || output.pending > 0 || this.#ended) return
+    if (!over || output.pending > 0 || this.socket.writableEnded) return
     const isClient = this.#protocol.masks
     if (closing === 'done' && isClient && !this.socket.readableEnded) return
-    this.#ended = true
     this.socket.end()
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { IncomingMessage } from 'node:http'
+import { createServer, IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
@@ -40,6 +40,7 @@ describe('Observer', () => {
     const reason = new HandshakeError('ERR_WS_ORIGIN', 'Origin not allowed', { status: 403 })
     const error = new Error('failed')
     const request = new IncomingMessage(new Socket())
+    const http = createServer()
     const observer = new Observer()
     const names: Name[] = [
       'silverback:open',
@@ -47,6 +48,7 @@ describe('Observer', () => {
       'silverback:error',
       'silverback:refuse',
       'silverback:dial-error',
+      'silverback:accept-error',
     ]
     const all = (): void => {
       observer.opened(conn)
@@ -54,6 +56,7 @@ describe('Observer', () => {
       observer.closed(conn, info)
       observer.refused(request, reason)
       observer.dialFailed('ws://localhost/', error)
+      observer.notAccepted(http, error, 2)
     }
     all()
     assert.deepEqual(await published(names, all), [
@@ -62,6 +65,7 @@ describe('Observer', () => {
       ['silverback:close', { conn, info }],
       ['silverback:refuse', { request, reason }],
       ['silverback:dial-error', { url: 'ws://localhost/', error }],
+      ['silverback:accept-error', { server: http, error, count: 2 }],
     ])
   })
 

@@ -1,7 +1,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
-import type { IncomingMessage } from 'node:http'
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { CloseInfo } from '../session/close-info.ts'
-import { CloseError, type HandshakeError } from '../session/errors.ts'
+import { CloseError, HandshakeError } from '../session/errors.ts'
 import type { Conn } from './conn.ts'
 import { endsQuietly } from './message-iterator.ts'
 
@@ -55,6 +55,18 @@ export interface DiagnosticsEvents {
     /** What `dial` rejects with. */
     readonly error: unknown
   }
+  /**
+   * A server of `serve`'s own could not take TCP connections, as Node told it. While that repeats, it is published once
+   * in ten seconds.
+   */
+  readonly 'silverback:accept-error': {
+    /** The HTTP server. */
+    readonly server: HttpServer
+    /** The latest: what the system says, such as `ENFILE`; a `HandshakeError` where `maxConnections` of `server` is reached. */
+    readonly error: Error
+    /** How many there were since it was published last. */
+    readonly count: number
+  }
 }
 
 /** What a `log` function gets. */
@@ -62,7 +74,7 @@ export interface LogEntry {
   /** How much it matters: connections come and go at `debug`; `warn` is for what went wrong outside, `error` for what went wrong here. */
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   /** What happened: the name of the diagnostics channel without `silverback:`. */
-  readonly event: 'open' | 'close' | 'error' | 'refuse' | 'dial-error'
+  readonly event: 'open' | 'close' | 'error' | 'refuse' | 'dial-error' | 'accept-error'
   /** One line in words. Control characters are escaped, so that peers cannot forge lines. */
   readonly message: string
   /** The connection, where there is one. */
@@ -94,6 +106,7 @@ const channels: Readonly<Record<keyof DiagnosticsEvents, Channel>> = {
   'silverback:error': channel('silverback:error'),
   'silverback:refuse': channel('silverback:refuse'),
   'silverback:dial-error': channel('silverback:dial-error'),
+  'silverback:accept-error': channel('silverback:accept-error'),
 }
 
 /** Tells the outside what happens to connections: by diagnostics channels, and by the application's `log` if there is one. */
@@ -149,6 +162,19 @@ export class Observer {
       level: 'warn',
       event: 'dial-error',
       message: `no connection to ${url}: ${describe(error)}`,
+      error,
+    })
+  }
+
+  /** A server could not take so many TCP connections. */
+  notAccepted(server: HttpServer, error: Error, count: number): void {
+    publish('silverback:accept-error', { server, error, count })
+    const what = count === 1 ? 'a connection was' : `${count} connections were`
+    this.#say({
+      // Who has set a bound for connections knows that it will be reached.
+      level: error instanceof HandshakeError ? 'warn' : 'error',
+      event: 'accept-error',
+      message: `${what} not accepted: ${error.message}`,
       error,
     })
   }

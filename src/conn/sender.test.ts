@@ -7,12 +7,13 @@ import { isPending } from '../../test/support/until.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { CloseFrame } from '../session/close-info.ts'
+import { LimitError } from '../session/errors.ts'
 import { prepare } from '../session/prepared.ts'
 import { Outbox } from './outbox.ts'
 import { Sender, type SenderOwner, type SlowPolicy } from './sender.ts'
 
 const KiB = 1024
-const abandonFrame: CloseFrame = { code: 1011, reason: '' }
+const abandonFrame: CloseFrame = { code: 1011, reason: 'message abandoned' }
 
 /** A sender whose owner only notes what it is told. */
 class Setup implements SenderOwner {
@@ -22,7 +23,7 @@ class Setup implements SenderOwner {
   readonly sender: Sender
   readonly limits: Limits
   state: 'open' | 'closing' | 'closed' = 'open'
-  /** `flush`, `too slow`, `abandoned 1011`. */
+  /** `flush`, `close 1013 too slow 101`. */
   readonly calls: string[] = []
 
   constructor(
@@ -45,12 +46,9 @@ class Setup implements SenderOwner {
     this.calls.push('flush')
   }
 
-  tooSlow(buffered: number): void {
-    this.calls.push(`too slow ${buffered}`)
-  }
-
-  abandoned({ code }: CloseFrame): void {
-    this.calls.push(`abandoned ${code}`)
+  close(code: number, reason: string, error?: Error): void {
+    const actual = error instanceof LimitError ? ` ${error.actual}` : ''
+    this.calls.push(`close ${code} ${reason}${actual}`)
   }
 
   onWritable(): void {
@@ -199,7 +197,7 @@ describe('the slow policy', () => {
       assert.equal(sender.send('x', undefined), false)
       assert.deepEqual(
         setUp.calls.filter((call) => call !== 'flush'),
-        slow === 'close' ? ['too slow 2127'] : [],
+        slow === 'close' ? ['close 1013 too slow 2127'] : [],
       )
       assert.deepEqual([sender.sent, sender.dropped], [79, 1])
     }
@@ -211,7 +209,7 @@ describe('the slow policy', () => {
     const writer = sender.open('text')
     assert.equal(sender.write(writer, Buffer.alloc(101)), true)
     assert.equal(sender.write(writer, Buffer.alloc(1)), false)
-    assert.deepEqual(setUp.calls, ['flush', 'too slow 101'])
+    assert.deepEqual(setUp.calls, ['flush', 'close 1013 too slow 101'])
   })
 })
 
@@ -246,7 +244,7 @@ describe('a message that was opened', () => {
     sender.write(ahead, Buffer.from('begun'))
     setUp.flush()
     sender.abandon(ahead, abandonFrame)
-    assert.equal(setUp.calls.at(-1), 'abandoned 1011')
+    assert.equal(setUp.calls.at(-1), 'close 1011 message abandoned')
   })
 
   it('has room by itself, whatever waits behind it', async () => {

@@ -6,6 +6,7 @@ import type { LimitError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { Sendable } from '../session/session.ts'
+import { CloseCode } from '../wire/close-code.ts'
 import type { Outbox } from './outbox.ts'
 import { sendBufferError } from './send-buffer-error.ts'
 import { OutgoingMessage, SendQueue } from './send-queue.ts'
@@ -19,10 +20,8 @@ export interface SenderOwner {
   readonly limits: Limits
   /** Something is to be written at the end of this turn. */
   flushLater(): void
-  /** More waits than is allowed: the connection is to be closed. */
-  tooSlow(buffered: number): void
-  /** Part of a message has left whose rest will not come: the connection is to be closed. */
-  abandoned(frame: CloseFrame): void
+  /** Begins the closing handshake: more waits than is allowed, or the rest of a message will not come. */
+  close(code: number, reason: string, error?: Error): unknown
 }
 
 /** Messages of more bytes are referenced while they wait, not copied. */
@@ -102,7 +101,7 @@ export class Sender {
     const buffered = this.#outbox.waiting + this.#opened().bytesUpTo(message)
     // With a piece missing the message must not go on: whatever the policy, only closing is left.
     if (buffered > this.#owner.limits.maxSendBuffer) {
-      this.#owner.tooSlow(buffered)
+      this.tooSlow(buffered)
       return false
     }
     this.#opened().write(message, piece)
@@ -127,11 +126,17 @@ export class Sender {
    */
   abandon(message: OutgoingMessage, frame: CloseFrame): void {
     if (this.#owner.state !== 'open') return
-    if (message.begun) return this.#owner.abandoned(frame)
+    if (message.begun) return void this.#owner.close(frame.code, frame.reason)
     this.#opened().remove(message)
     this.#count()
     this.#outbox.wake()
     this.#owner.flushLater()
+  }
+
+  /** More waits than is allowed: the connection is closed. */
+  tooSlow(buffered: number = this.bufferedAmount): void {
+    const error = sendBufferError(buffered, this.#owner.limits.maxSendBuffer)
+    void this.#owner.close(CloseCode.TryAgainLater, 'too slow', error)
   }
 
   /** Rejects when the connection has ended. */
@@ -185,7 +190,7 @@ export class Sender {
     if (this.#owner.state !== 'open') return this.#refuse()
     const buffered = this.bufferedAmount
     if (buffered <= this.#owner.limits.maxSendBuffer) return true
-    if (this.#slow === 'close') this.#owner.tooSlow(buffered)
+    if (this.#slow === 'close') this.tooSlow(buffered)
     return this.#refuse()
   }
 

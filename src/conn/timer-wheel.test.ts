@@ -239,6 +239,26 @@ describe('systemClock', () => {
     assert.ok(systemClock.now() > before)
   })
 
+  it('goes on under the fake timers and the fake clock of a test framework', async (t) => {
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const own = Object.getOwnPropertyDescriptor(globalThis, 'performance') as PropertyDescriptor
+    Object.defineProperty(globalThis, 'performance', { configurable: true, value: { now: () => 0 } })
+    const alive = setTimeout(() => {}, 60_000)
+    try {
+      const before = systemClock.now()
+      assert.ok(before > 0)
+      let stop = (): void => {}
+      await new Promise<void>((resolve) => {
+        stop = systemClock.every(1, resolve)
+      })
+      stop()
+      assert.ok(systemClock.now() > before)
+    } finally {
+      clearTimeout(alive)
+      Object.defineProperty(globalThis, 'performance', own)
+    }
+  })
+
   it('is that of the process-wide wheel', () => {
     assert.ok(Math.abs(processWheel.now() - performance.now()) < 1000)
   })

@@ -1,3 +1,7 @@
+// Not the global ones, which fake timers replace: connections must live on under them.
+import { performance } from 'node:perf_hooks'
+import { clearInterval, setInterval } from 'node:timers'
+
 /** Time as the wheel needs it; tests bring their own. */
 export interface Clock {
   /** Milliseconds from any fixed point, never going back. */

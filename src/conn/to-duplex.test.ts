@@ -5,11 +5,9 @@ import { type Duplex, PassThrough, Readable, Transform, Writable } from 'node:st
 import { finished, pipeline } from 'node:stream/promises'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
-import {
-  type ConnectedPair,
-  type ConnectedPairOptions,
-  connectedPair,
-} from '../../test/support/connected-pair.ts'
+import type { ConnectedPair, ConnectedPairOptions } from '../../test/support/connected-pair.ts'
+import { failure } from '../../test/support/failure.ts'
+import { readAll, streamLimits, streamPair } from '../../test/support/stream-pair.ts'
 import { turn } from '../../test/support/test-link.ts'
 import { isPending, until } from '../../test/support/until.ts'
 import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
@@ -21,35 +19,13 @@ after(() => assertNoLeaks())
 
 const KiB = 1024
 const MiB = 1024 * KiB
-const limits = { maxStreamSize: 64 * MiB }
-
-function pair(options: ConnectedPairOptions = {}): Promise<ConnectedPair> {
-  return connectedPair({
-    server: { limits, onError() {}, ...options.server },
-    client: { limits, ...options.client },
-  })
-}
-
-/** Everything that is read until the end. */
-async function all(stream: Readable): Promise<unknown[]> {
-  const chunks: unknown[] = []
-  for await (const chunk of stream) chunks.push(chunk)
-  return chunks
-}
-
-async function failure(promise: Promise<unknown>): Promise<Error> {
-  return promise.then(
-    () => assert.fail('should have failed'),
-    (error: Error) => error,
-  )
-}
 
 const closedWith = (code: number) => (error: unknown) =>
   error instanceof CloseError && error.info.code === code
 
 describe('toDuplex, in bytes', () => {
   it('sends a message for each write, and reads the bytes of messages', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client)
     stream.write('héllo')
     stream.write(Buffer.from([0, 255]))
@@ -61,11 +37,11 @@ describe('toDuplex, in bytes', () => {
     assert.deepEqual(await ends.server.read(), Buffer.from('hi'))
     for (const text of ['one', '', 'two']) ends.server.send(Buffer.from(text))
     void ends.server.close()
-    assert.equal(Buffer.concat((await all(stream)) as Buffer[]).toString(), 'onetwo')
+    assert.equal(Buffer.concat((await readAll(stream)) as Buffer[]).toString(), 'onetwo')
   })
 
   it('does the same with text, a character that is cut in two going with its second half', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client, { type: 'text' })
     const bytes = Buffer.from('a€😀b')
     for (const byte of bytes) stream.write(Buffer.of(byte))
@@ -81,7 +57,7 @@ describe('toDuplex, in bytes', () => {
   })
 
   it('refuses to end a text inside a character', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client, { type: 'text' })
     stream.end(Buffer.of(0xe2, 0x82))
     assert.ok((await failure(finished(stream))) instanceof ProtocolError)
@@ -90,7 +66,7 @@ describe('toDuplex, in bytes', () => {
 
   it('puts a character together that is cut between two strings, whatever the type', async () => {
     for (const type of ['text', 'binary'] as const) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const stream = toDuplex(ends.client, { type })
       for (const half of ['a\ud83d', '\ude00b\ud83d', '\ude00\ud83d']) stream.write(half)
       stream.end()
@@ -101,7 +77,7 @@ describe('toDuplex, in bytes', () => {
   })
 
   it('takes strings in the encoding that is said', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client, { type: 'text' })
     stream.write('é', 'UTF-8' as 'utf-8')
     stream.write(Buffer.from('€').toString('base64').slice(0, 2), 'base64')
@@ -110,7 +86,7 @@ describe('toDuplex, in bytes', () => {
   })
 
   it('reads text with setEncoding, wherever characters are cut', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client, { type: 'text' }).setEncoding('utf8')
     const text = 'a€😀'.repeat(1000)
     const writer = ends.server.writeStream('text')
@@ -120,7 +96,7 @@ describe('toDuplex, in bytes', () => {
       await writer.close()
       await ends.server.close()
     })()
-    const chunks = await all(stream)
+    const chunks = await readAll(stream)
     assert.ok(chunks.every((chunk) => typeof chunk === 'string'))
     assert.equal(chunks.join(''), text)
   })
@@ -130,7 +106,7 @@ describe('toDuplex, in bytes', () => {
       ['binary', 'text'],
       ['text', Buffer.from('binary')],
     ] as const) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const stream = toDuplex(ends.server, { type })
       ends.client.send(Buffer.from('fine'), type)
       ends.client.send(other)
@@ -151,7 +127,7 @@ describe('toDuplex, in bytes', () => {
 
   it('does not keep what was written: the buffer can be used again', async () => {
     for (const objectMode of [false, true]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       // A server sends what is long from where it lies.
       const stream = toDuplex(ends.server, { objectMode })
       const buffer = Buffer.alloc(60 * KiB)
@@ -167,7 +143,7 @@ describe('toDuplex, in bytes', () => {
 
 describe('toDuplex, in messages', () => {
   it('keeps text and binary apart, both ways', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const messages = ['text', Buffer.from('binary'), '', Buffer.alloc(0), 'é', Buffer.from([0xff])]
     const stream = toDuplex(ends.server, { objectMode: true })
     for (const message of messages) stream.write(message)
@@ -178,11 +154,11 @@ describe('toDuplex, in messages', () => {
     assert.deepEqual(await ends.client.read(), Buffer.from([2, 1]))
     for (const message of messages) ends.client.send(message)
     void ends.client.close()
-    assert.deepEqual(await all(stream), messages)
+    assert.deepEqual(await readAll(stream), messages)
   })
 
   it('fails at what is no message, and closes with 1011', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client, { objectMode: true })
     stream.write({ no: 'message' })
     assert.ok((await failure(finished(stream))) instanceof UsageError)
@@ -190,7 +166,7 @@ describe('toDuplex, in messages', () => {
   })
 
   it('is a source and a destination among transforms', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { client, server } = ends
     const shout = new Transform({
       objectMode: true,
@@ -211,7 +187,7 @@ describe('toDuplex, in messages', () => {
 describe('backpressure of a Duplex', () => {
   it('holds the peer back while nobody reads, and loses nothing', async () => {
     for (const objectMode of [false, true]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const { client, server } = ends
       const stream = toDuplex(server, { objectMode })
       const block = randomBytes(64 * KiB)
@@ -238,8 +214,11 @@ describe('backpressure of a Duplex', () => {
   })
 
   it('makes the writer wait while the peer does not read', async () => {
-    for (const options of [{}, { server: { slow: 'skip', limits } }] as ConnectedPairOptions[]) {
-      await using ends = await pair(options)
+    for (const options of [
+      {},
+      { server: { slow: 'skip', limits: streamLimits } },
+    ] as ConnectedPairOptions[]) {
+      await using ends = await streamPair(options)
       const { client, server } = ends
       const stream = toDuplex(server)
       let written = 0
@@ -267,8 +246,8 @@ describe('backpressure of a Duplex', () => {
   })
 
   it('waits for room where others send, too: a slow policy never drops what is written', async () => {
-    await using ends = await pair({
-      server: { slow: 'skip', limits: { ...limits, maxSendBuffer: 100 * KiB } },
+    await using ends = await streamPair({
+      server: { slow: 'skip', limits: { ...streamLimits, maxSendBuffer: 100 * KiB } },
     })
     const { client, server } = ends
     const stream = toDuplex(server)
@@ -283,7 +262,7 @@ describe('backpressure of a Duplex', () => {
 
 describe('the end of a Duplex', () => {
   it('by end(): 1000 behind all that was written, and finish when the peer has answered', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client)
     const source = Readable.from(Array.from({ length: 100 }, () => Buffer.alloc(64 * KiB)))
     const sending = pipeline(source, stream)
@@ -296,10 +275,10 @@ describe('the end of a Duplex', () => {
   })
 
   it('by end(): what the peer still says is read', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { client, server } = ends
     const stream = toDuplex(client)
-    const reading = all(stream)
+    const reading = readAll(stream)
     stream.end('question')
     await server.read()
     // The Close frame is there, too, but its answer goes behind what the handler sends now.
@@ -311,7 +290,7 @@ describe('the end of a Duplex', () => {
 
   it('by end(): fails instead of leaving a gap where the reader was too slow for what still came', async () => {
     for (const objectMode of [false, true]) {
-      await using ends = await pair({ client: { limits: { maxQueuedMessages: 4 } } })
+      await using ends = await streamPair({ client: { limits: { maxQueuedMessages: 4 } } })
       const { client, server } = ends
       const stream = toDuplex(client, { objectMode })
       server.onMessage(() => {
@@ -334,7 +313,7 @@ describe('the end of a Duplex', () => {
 
   it('by the peer, in order: end, finish and close, once all is read', async () => {
     for (const code of [1000, 1001]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const stream = toDuplex(ends.client)
       const events: string[] = []
       for (const name of ['end', 'finish', 'close', 'error']) stream.on(name, () => events.push(name))
@@ -353,7 +332,7 @@ describe('the end of a Duplex', () => {
   })
 
   it('by the peer, otherwise: the CloseError behind all that came, whenever it is read', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client)
     for (let i = 0; i < 10; i++) ends.server.send(Buffer.of(i))
     void ends.server.close(4001, 'no')
@@ -372,7 +351,7 @@ describe('the end of a Duplex', () => {
   })
 
   it('by the network: told to one who only writes, and has nothing to write', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const source = new PassThrough()
     const sending = pipeline(source, toDuplex(ends.client))
     ends.server.terminate()
@@ -381,7 +360,7 @@ describe('the end of a Duplex', () => {
   })
 
   it('by the peer while something is written: the reader gets all, then the writer fails', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client)
     for (let i = 0; i < 50; i++) ends.server.send(Buffer.of(1))
     void ends.server.close()
@@ -415,7 +394,7 @@ describe('the end of a Duplex', () => {
         for await (const chunk of stream) if (!stream.write(chunk)) await once(stream, 'drain')
       },
     ]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       for (let i = 0; i < 3; i++) ends.server.send(Buffer.alloc(2 * wait))
       await ends.server.close()
       const stream = toDuplex(ends.client)
@@ -425,7 +404,7 @@ describe('the end of a Duplex', () => {
       assert.ok(closedWith(1000)(stream.errored))
     }
     for (const allowHalfOpen of [false, true]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       for (let i = 0; i < 5; i++) ends.server.send(Buffer.alloc(2 * wait))
       await ends.server.close()
       const stream = toDuplex(ends.client, { allowHalfOpen })
@@ -440,7 +419,7 @@ describe('the end of a Duplex', () => {
   })
 
   it('by the peer while nobody reads: the writer fails at once', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client)
     ends.server.send(Buffer.from('unread'))
     await ends.server.close()
@@ -449,11 +428,11 @@ describe('the end of a Duplex', () => {
   })
 
   it('with allowHalfOpen: in order, what is written behind it is dropped, until end()', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client, { allowHalfOpen: true })
     ends.server.send(Buffer.from('bye'))
     void ends.server.close()
-    assert.deepEqual(await all(stream.iterator({ destroyOnReturn: false }) as unknown as Readable), [
+    assert.deepEqual(await readAll(stream.iterator({ destroyOnReturn: false }) as unknown as Readable), [
       Buffer.from('bye'),
     ])
     await new Promise((resolve) => stream.write('too late', resolve))
@@ -464,14 +443,14 @@ describe('the end of a Duplex', () => {
   })
 
   it('by destroy(): 1000 if nothing is missing, else 1011', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const stream = toDuplex(ends.client)
     stream.write('whole')
     stream.destroy()
     assert.deepEqual(await ends.server.read(), Buffer.from('whole'))
     assert.equal((await ends.server.closed).code, 1000)
 
-    await using others = await pair()
+    await using others = await streamPair()
     const other = toDuplex(others.client)
     while (other.write(Buffer.alloc(16 * KiB)));
     other.write('missing')
@@ -488,7 +467,7 @@ describe('the end of a Duplex', () => {
       [new ProtocolError('ERR_WS_INVALID_MESSAGE', 1007, 'no good'), 1007, 'no good'],
     ]
     for (const [error, code, reason] of cases) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const stream = toDuplex(ends.client)
       stream.destroy(error)
       const [told] = (await once(stream, 'error')) as [Error]
@@ -500,7 +479,7 @@ describe('the end of a Duplex', () => {
 
   it('by leaving a loop over it, also in the middle of a message', async () => {
     for (const objectMode of [false, true]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       ends.server.send(Buffer.alloc(MiB))
       const long = ends.server.writeStream()
       for (let i = 0; i < 20; i++) void long.write(Buffer.alloc(100 * KiB))
@@ -512,10 +491,10 @@ describe('the end of a Duplex', () => {
 
   it('by its signal: the reason, and 1011', async () => {
     for (const reason of [new Error('enough'), undefined]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const controller = new AbortController()
       const stream = toDuplex(ends.client, { signal: controller.signal })
-      const reading = failure(all(stream))
+      const reading = failure(readAll(stream))
       controller.abort(reason)
       assert.equal(await reading, controller.signal.reason)
       assert.equal((await ends.server.closed).code, 1011)
@@ -526,7 +505,7 @@ describe('the end of a Duplex', () => {
   })
 
   it('fails when the peer does not answer the Close frame: then nobody knows what it has got', async () => {
-    await using ends = await pair({ client: { limits: { closeTimeout: 200 } } })
+    await using ends = await streamPair({ client: { limits: { closeTimeout: 200 } } })
     const stream = toDuplex(ends.client)
     const sending = pipeline(Readable.from(['x']), stream)
     // The other side is there, but reads nothing.
@@ -543,7 +522,7 @@ describe('the end of a Duplex', () => {
       (_ends: ConnectedPair, stream: Duplex) => Readable.from([Buffer.of(0xff)]).pipe(stream),
       (_ends: ConnectedPair, stream: Duplex) => stream.end(Buffer.of(0xe2)),
     ]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const stream = toDuplex(ends.client, { type: 'text' })
       stream.resume()
       end(ends, stream)
@@ -555,7 +534,7 @@ describe('the end of a Duplex', () => {
 
 describe('a Duplex beside other ways to read', () => {
   it('is refused at once where a listener takes the messages', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     ends.client.onMessage(() => {})
     for (const objectMode of [false, true])
       assert.throws(() => toDuplex(ends.client, { objectMode }), { code: 'ERR_WS_CONCURRENT_READ' })
@@ -564,18 +543,21 @@ describe('a Duplex beside other ways to read', () => {
   })
 
   it('takes what waited before', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     ends.server.send('text')
     ends.server.send(Buffer.from('binary'))
     await ends.server.ping()
     void ends.server.close()
-    assert.deepEqual(await all(toDuplex(ends.client, { objectMode: true })), ['text', Buffer.from('binary')])
+    assert.deepEqual(await readAll(toDuplex(ends.client, { objectMode: true })), [
+      'text',
+      Buffer.from('binary'),
+    ])
   })
 })
 
 describe('the options of toDuplex', () => {
   it('are checked', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const bad: [object, RegExp][] = [
       [{ typ: 'text' }, /typ is not an option; the options are type, objectMode, allowHalfOpen, signal/],
       [{ type: 'string' }, /type must be 'text' or 'binary', not string/],

@@ -4,11 +4,9 @@ import { getEventListeners } from 'node:events'
 import { ReadableStream, TextDecoderStream, TransformStream, WritableStream } from 'node:stream/web'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
-import {
-  type ConnectedPair,
-  type ConnectedPairOptions,
-  connectedPair,
-} from '../../test/support/connected-pair.ts'
+import type { ConnectedPair } from '../../test/support/connected-pair.ts'
+import { failure } from '../../test/support/failure.ts'
+import { readAll, streamPair } from '../../test/support/stream-pair.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending, until } from '../../test/support/until.ts'
 import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
@@ -20,33 +18,12 @@ after(() => assertNoLeaks())
 
 const KiB = 1024
 const MiB = 1024 * KiB
-const limits = { maxStreamSize: 64 * MiB }
-
-function pair(options: ConnectedPairOptions = {}): Promise<ConnectedPair> {
-  return connectedPair({
-    server: { limits, onError() {}, ...options.server },
-    client: { limits, ...options.client },
-  })
-}
-
-async function all<T>(stream: ReadableStream<T>): Promise<T[]> {
-  const chunks: T[] = []
-  for await (const chunk of stream) chunks.push(chunk)
-  return chunks
-}
-
-async function failure(promise: Promise<unknown>): Promise<Error> {
-  return promise.then(
-    () => assert.fail('should have failed'),
-    (error: Error) => error,
-  )
-}
 
 const isCloseError = (error: unknown, code: number) => error instanceof CloseError && error.info.code === code
 
 describe('toWebStreams, in bytes', () => {
   it('sends a message for each write, and reads the bytes of messages', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client)
     const writer = writable.getWriter()
     await writer.write('héllo')
@@ -57,11 +34,11 @@ describe('toWebStreams, in bytes', () => {
     assert.deepEqual(await ends.server.read(), Buffer.from([2, 1]))
     for (const text of ['one', '', 'two']) ends.server.send(Buffer.from(text))
     void ends.server.close()
-    assert.equal(Buffer.concat(await all(readable)).toString(), 'onetwo')
+    assert.equal(Buffer.concat(await readAll(readable)).toString(), 'onetwo')
   })
 
   it('does the same with text, through a decoder and an encoder', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client, { type: 'text' })
     const text = 'a€😀'.repeat(1000)
     const bytes = Buffer.from(text)
@@ -81,12 +58,12 @@ describe('toWebStreams, in bytes', () => {
     for (const piece of pieces) await writer.write(piece)
     await writer.close()
     void ends.server.close()
-    const decoded = await all(readable.pipeThrough(new TextDecoderStream()))
+    const decoded = await readAll(readable.pipeThrough(new TextDecoderStream()))
     assert.equal(decoded.join(''), text)
   })
 
   it('puts a string behind half a character together with it, which cannot be sent', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const writer = toWebStreams(ends.client, { type: 'text' }).writable.getWriter()
     await writer.write(Uint8Array.of(0xe2, 0x82))
     assert.ok((await failure(writer.write('x'))) instanceof ProtocolError)
@@ -94,7 +71,7 @@ describe('toWebStreams, in bytes', () => {
   })
 
   it('refuses to end a text inside a character', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const writer = toWebStreams(ends.client, { type: 'text' }).writable.getWriter()
     await writer.write(Buffer.from('€').subarray(0, 2))
     assert.ok((await failure(writer.close())) instanceof ProtocolError)
@@ -102,7 +79,7 @@ describe('toWebStreams, in bytes', () => {
   })
 
   it('fails at a message of the other type, and closes with 1003', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.server)
     ends.client.send(Buffer.from('fine'))
     ends.client.send('text')
@@ -118,7 +95,7 @@ describe('toWebStreams, in bytes', () => {
 
 describe('toWebStreams, in messages', () => {
   it('keeps text and binary apart, both ways', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const messages = ['text', Buffer.from('binary'), '', Buffer.alloc(0), 'é', Buffer.from([0xff])]
     const { readable, writable } = toWebStreams(ends.server, { objectMode: true })
     const writer = writable.getWriter()
@@ -128,18 +105,18 @@ describe('toWebStreams, in messages', () => {
     assert.equal(await ends.client.read(), 'prepared')
     for (const message of messages) ends.client.send(message)
     void ends.client.close()
-    assert.deepEqual(await all(readable), messages)
+    assert.deepEqual(await readAll(readable), messages)
   })
 
   it('fails at what is no message, and closes with 1011', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const writer = toWebStreams(ends.client, { objectMode: true }).writable.getWriter()
     assert.ok((await failure(writer.write(7 as unknown as Data))) instanceof UsageError)
     assert.equal((await ends.server.closed).code, 1011)
   })
 
   it('is piped through a transform and back', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const shout = new TransformStream<Data, Data>({
       transform: (message, controller) =>
         controller.enqueue(typeof message === 'string' ? message.toUpperCase() : message),
@@ -156,7 +133,7 @@ describe('toWebStreams, in messages', () => {
 describe('backpressure of Web streams', () => {
   it('holds the peer back while nobody reads, and loses nothing', async () => {
     for (const objectMode of [false, true] as const) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const { client, server } = ends
       const { readable } = objectMode ? toWebStreams(server, { objectMode }) : toWebStreams(server)
       const block = randomBytes(64 * KiB)
@@ -181,7 +158,7 @@ describe('backpressure of Web streams', () => {
   })
 
   it('takes nothing from the connection before it is asked', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable } = toWebStreams(ends.server)
     await turn()
     ends.client.send('for another reader')
@@ -191,12 +168,12 @@ describe('backpressure of Web streams', () => {
   })
 
   it('can be read twice by tee', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const data = randomBytes(3 * MiB)
     ends.client.send(data)
     void ends.client.close()
     const [one, two] = toWebStreams(ends.server).readable.tee()
-    const [first, second] = await Promise.all([all(one), all(two)])
+    const [first, second] = await Promise.all([readAll(one), readAll(two)])
     assert.ok(Buffer.concat(first).equals(data))
     assert.ok(Buffer.concat(second).equals(data))
   })
@@ -204,9 +181,9 @@ describe('backpressure of Web streams', () => {
 
 describe('the end of Web streams', () => {
   it('by close(): 1000 behind all that was written, resolved when the peer has answered', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client)
-    const reading = all(readable)
+    const reading = readAll(readable)
     const writer = writable.getWriter()
     void writer.write('question')
     const closing = writer.close()
@@ -220,18 +197,18 @@ describe('the end of Web streams', () => {
   })
 
   it('by the peer, in order: readable closes, and what is still written fails', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client)
     const idle = new ReadableStream({})
     const sending = failure(idle.pipeTo(writable))
     ends.server.send(Buffer.from('bye'))
     void ends.server.close()
-    assert.deepEqual(await all(readable), [Buffer.from('bye')])
+    assert.deepEqual(await readAll(readable), [Buffer.from('bye')])
     assert.ok(isCloseError(await sending, 1000))
   })
 
   it('by the peer, in order: one piped into the other ends in order, too', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.server)
     const echoing = readable.pipeTo(writable)
     ends.client.send(Buffer.from('echo'))
@@ -241,10 +218,10 @@ describe('the end of Web streams', () => {
   })
 
   it('by the peer, in order, with allowHalfOpen: what is written then is dropped, until close()', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client, { allowHalfOpen: true })
     void ends.server.close()
-    assert.deepEqual(await all(readable), [])
+    assert.deepEqual(await readAll(readable), [])
     await turn()
     const writer = writable.getWriter()
     await writer.write('too late')
@@ -252,16 +229,16 @@ describe('the end of Web streams', () => {
   })
 
   it('by the peer, otherwise, with allowHalfOpen: both fail', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client, { allowHalfOpen: true })
-    const results = [failure(all(readable)), failure(writable.getWriter().closed)]
+    const results = [failure(readAll(readable)), failure(writable.getWriter().closed)]
     void ends.server.close(4000)
     for (const error of await Promise.all(results)) assert.ok(isCloseError(error, 4000))
   })
 
   it('by the peer, in order: a bridge, and an echo through what takes its time, end in order', async () => {
-    await using one = await pair()
-    await using two = await pair()
+    await using one = await streamPair()
+    await using two = await streamPair()
     const [x, y] = [one.server, two.client].map((conn) => toWebStreams(conn, { allowHalfOpen: true }))
     assert.ok(x !== undefined && y !== undefined)
     const bridge = [x.readable.pipeTo(y.writable), y.readable.pipeTo(x.writable)]
@@ -271,7 +248,7 @@ describe('the end of Web streams', () => {
     await Promise.all(bridge)
     assert.equal((await two.server.closed).code, 1000)
 
-    await using three = await pair()
+    await using three = await streamPair()
     const { readable, writable } = toWebStreams(three.server, { allowHalfOpen: true })
     const slow = new TransformStream<Uint8Array>({ flush: turn })
     const echo = readable.pipeThrough(slow).pipeTo(writable)
@@ -282,7 +259,7 @@ describe('the end of Web streams', () => {
   })
 
   it('by the peer, otherwise: both fail with the CloseError, behind all that came', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { readable, writable } = toWebStreams(ends.client)
     const closed = failure(writable.getWriter().closed)
     ends.server.send(Buffer.from('last words'))
@@ -301,7 +278,7 @@ describe('the end of Web streams', () => {
       [{ closeCode: 4000, reason: 'because' }, 4000, 'because'],
     ]
     for (const [why, code, reason] of cases) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const { readable, writable } = toWebStreams(ends.client)
       await readable.cancel(why)
       const info = await ends.server.closed
@@ -311,7 +288,7 @@ describe('the end of Web streams', () => {
   })
 
   it('by cancel() while a read waits', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const reader = toWebStreams(ends.client).readable.getReader()
     const waiting = reader.read()
     await turn()
@@ -325,13 +302,13 @@ describe('the end of Web streams', () => {
       [undefined, 1011],
       [{ closeCode: 4000, reason: 'because' }, 4000],
     ] as const) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const { readable, writable } = toWebStreams(ends.client)
       ends.server.send(Buffer.from('before'))
       await ends.server.ping()
       await writable.abort(why)
       assert.equal((await ends.server.closed).code, code)
-      assert.deepEqual(await all(readable), [Buffer.from('before')])
+      assert.deepEqual(await readAll(readable), [Buffer.from('before')])
     }
   })
 
@@ -400,7 +377,7 @@ describe('the end of Web streams', () => {
         return toWebStreams(ends.client).readable.pipeTo(failing)
       },
     ]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       // A write that fails is told to the pipe a turn later: by the next chunk, or the end.
       const piping = failure(pipe(ends))
       await turn()
@@ -412,12 +389,12 @@ describe('the end of Web streams', () => {
 
   it('by the signal: both fail with its reason, and the connection is closed with 1011', async () => {
     for (const early of [true, false]) {
-      await using ends = await pair()
+      await using ends = await streamPair()
       const controller = new AbortController()
       const reason = new Error('enough')
       if (early) controller.abort(reason)
       const { readable, writable } = toWebStreams(ends.client, { signal: controller.signal })
-      const results = [failure(all(readable)), failure(writable.getWriter().closed)]
+      const results = [failure(readAll(readable)), failure(writable.getWriter().closed)]
       await turn()
       controller.abort(reason)
       assert.deepEqual(await Promise.all(results), [reason, reason])
@@ -426,7 +403,7 @@ describe('the end of Web streams', () => {
   })
 
   it('leaves no listener on the signal', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const { signal } = new AbortController()
     toWebStreams(ends.client, { signal })
     assert.equal(getEventListeners(signal, 'abort').length, 1)
@@ -436,7 +413,7 @@ describe('the end of Web streams', () => {
   })
 
   it('fails when the peer does not answer the Close frame', async () => {
-    await using ends = await pair({ client: { limits: { closeTimeout: 200 } } })
+    await using ends = await streamPair({ client: { limits: { closeTimeout: 200 } } })
     ends.serverSocket.pause()
     const writer = toWebStreams(ends.client).writable.getWriter()
     void writer.write('x')
@@ -447,14 +424,14 @@ describe('the end of Web streams', () => {
 
 describe('the options of toWebStreams', () => {
   it('are refused with all else where a listener takes the messages', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     ends.client.onMessage(() => {})
     for (const objectMode of [false, true])
       assert.throws(() => toWebStreams(ends.client, { objectMode }), { code: 'ERR_WS_CONCURRENT_READ' })
   })
 
   it('are checked', async () => {
-    await using ends = await pair()
+    await using ends = await streamPair()
     const bad: [object, RegExp][] = [
       [
         { highWaterMark: 1 },

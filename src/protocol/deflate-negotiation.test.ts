@@ -2,7 +2,12 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { formatExtension, parseExtensions } from '../wire/header-grammar.ts'
 import { buildRequestHeaders, verifyResponse } from './client-handshake.ts'
-import { type CompressionOptions, deflateExtension, resolveCompression } from './deflate-negotiation.ts'
+import {
+  asRuntimeCan,
+  type CompressionOptions,
+  deflateExtension,
+  resolveCompression,
+} from './deflate-negotiation.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
 import { decideUpgrade } from './server-handshake.ts'
 
@@ -259,22 +264,41 @@ test('every client of ours and every server of ours agree, or do without; and th
 })
 
 describe('the option', () => {
+  const defaults = {
+    threshold: 256,
+    level: 1,
+    memLevel: 8,
+    sendTakeover: false,
+    receiveTakeover: false,
+    sendWindowBits: 15,
+    receiveWindowBits: 15,
+    shareZlib: true,
+  }
+
   test('false and nothing: without; true and {}: the defaults', () => {
     assert.equal(resolveCompression(undefined), undefined)
     assert.equal(resolveCompression(false), undefined)
-    const defaults = {
-      threshold: 256,
-      level: 1,
-      memLevel: 8,
-      sendTakeover: false,
-      receiveTakeover: false,
-      sendWindowBits: 15,
-      receiveWindowBits: 15,
-      shareZlib: true,
-    }
     assert.deepEqual(resolveCompression(true), defaults)
     assert.deepEqual(resolveCompression({}), defaults)
     assert.deepEqual(resolveCompression({ level: undefined, threshold: 0 }), { ...defaults, threshold: 0 })
+  })
+
+  test('has no takeover where the runtime cannot refer to earlier messages, and asks it only for that', () => {
+    const given = { ...defaults, level: 6, sendTakeover: true, receiveTakeover: true }
+    assert.deepEqual(
+      asRuntimeCan(given, () => false),
+      { ...defaults, level: 6 },
+    )
+    assert.equal(
+      asRuntimeCan(given, () => true),
+      given,
+    )
+    for (const name of ['sendTakeover', 'receiveTakeover'] as const)
+      assert.deepEqual(
+        asRuntimeCan({ ...defaults, [name]: true }, () => false),
+        defaults,
+      )
+    asRuntimeCan(defaults, () => assert.fail('asked'))
   })
 
   test('what cannot be is named', () => {

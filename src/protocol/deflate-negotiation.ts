@@ -1,6 +1,6 @@
 import { UsageError } from '../session/errors.ts'
 import type { ExtensionParams } from '../wire/header-grammar.ts'
-import { Deflate, type DeflateDirection } from './deflate.ts'
+import { Deflate, type DeflateDirection, takesDictionaries } from './deflate.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
 
 /**
@@ -23,9 +23,9 @@ export interface CompressionOptions {
   readonly level?: number | undefined
   /** zlib's working memory while it compresses, 1 to 9: 8 is 128 KiB. Default 8. */
   readonly memLevel?: number | undefined
-  /** Whether what we send may refer to earlier messages: fewer bytes, more time, and a window kept. Default false. */
+  /** Whether what we send may refer to earlier messages: fewer bytes, more time, and a window kept. Never on Deno. Default false. */
   readonly sendTakeover?: boolean | undefined
-  /** Whether what the peer sends may; else it is told not to. Costs a window of memory. Default false. */
+  /** Whether what the peer sends may; else it is told not to. Costs a window of memory. Never on Deno. Default false. */
   readonly receiveTakeover?: boolean | undefined
   /** The most that a window for what we send may be, as a power of two: 8 to 15 (256 bytes to 32 KiB). Default 15. */
   readonly sendWindowBits?: number | undefined
@@ -63,8 +63,17 @@ const defaults: ResolvedCompression = {
   shareZlib: true,
 }
 
+/** Found out when somebody wants it. */
+let takesOver: boolean | undefined
+
+function canTakeOver(): boolean {
+  takesOver ??= takesDictionaries()
+  return takesOver
+}
+
 /**
- * Checks the `compression` option and completes it; `undefined` means without.
+ * Checks the `compression` option and completes it; `undefined` means without. Where this runtime cannot refer to
+ * earlier messages, takeover is off whatever was given: the other side is told so, and all else works.
  *
  * @throws UsageError `ERR_WS_INVALID_OPTION` naming what is wrong
  */
@@ -96,7 +105,16 @@ export function resolveCompression(
     )
   }
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
-  return { ...defaults, ...Object.fromEntries(set) }
+  return asRuntimeCan({ ...defaults, ...Object.fromEntries(set) })
+}
+
+/** The options without takeover, where this runtime has none. */
+export function asRuntimeCan(
+  options: ResolvedCompression,
+  canDo: () => boolean = canTakeOver,
+): ResolvedCompression {
+  if ((!options.sendTakeover && !options.receiveTakeover) || canDo()) return options
+  return { ...options, sendTakeover: false, receiveTakeover: false }
 }
 
 /** The options, complete. */

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { constants, createDeflateRaw, createInflateRaw, type DeflateRaw, type InflateRaw } from 'node:zlib'
+import {
+  constants,
+  createDeflateRaw,
+  createInflateRaw,
+  type DeflateRaw,
+  deflateRawSync,
+  type InflateRaw,
+  inflateRawSync,
+} from 'node:zlib'
 import fc from 'fast-check'
-import { Deflate, type DeflateDirection, type DeflateSettings } from './deflate.ts'
+import { Deflate, type DeflateDirection, type DeflateSettings, takesDictionaries } from './deflate.ts'
 import type { StreamDecoder } from './extension.ts'
 
 const plain: DeflateDirection = { takeover: false, windowBits: 15 }
@@ -416,4 +424,12 @@ test('a shared stream of zlib and one for each message: the same messages, the s
     }),
     { numRuns: 500 },
   )
+})
+
+test('a zlib that takes dictionaries is told from one that ignores them', () => {
+  assert.equal(takesDictionaries(inflateRawSync), true)
+  const ignoring = ((input: Buffer) => inflateRawSync(input)) as typeof inflateRawSync
+  assert.equal(takesDictionaries(ignoring), false)
+  const wrong = ((input: Buffer) => deflateRawSync(input)) as typeof inflateRawSync
+  assert.equal(takesDictionaries(wrong), false)
 })

@@ -233,6 +233,19 @@ function copyOf(history: DeflateHistory | undefined): DeflateHistory {
   return copy
 }
 
+/** A word, and what zlib makes of it where it knows that word: a reference, and nothing else. */
+const WORD: Buffer = Buffer.from('dictionary', 'latin1')
+const REFERENCE: Buffer = Buffer.from([0x4b, 0x81, 0xb3, 0x00])
+
+/** Whether zlib takes dictionaries, without which no message can refer to those before it. Deno's ignores them. */
+export function takesDictionaries(inflate: typeof inflateRawSync = inflateRawSync): boolean {
+  try {
+    return inflate(REFERENCE, { dictionary: WORD }).equals(WORD)
+  } catch {
+    return false
+  }
+}
+
 /** zlib takes a dictionary of no bytes for a mistake. */
 function dictionary(history: DeflateHistory | undefined): { dictionary?: Buffer } {
   const bytes = history?.bytes ?? EMPTY

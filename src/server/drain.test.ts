@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, describe, it } from 'node:test'
+import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient } from '../../test/raw-client.ts'
 import { isPending } from '../../test/support/until.ts'
 import { Dialer } from '../client/dialer.ts'
-import { UsageError } from '../session/errors.ts'
+import { TimeoutError, UsageError } from '../session/errors.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
 import { serve } from './serve.ts'
 
@@ -53,6 +54,8 @@ describe('drain', () => {
       // Long, so that nothing else ends the connection.
       await using server = await serve({ limits: { closeTimeout: 60_000 } }, () => {})
       const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
+      const [conn] = server.connections
+      assert.ok(conn !== undefined)
       const controller = new AbortController()
       const { signal } = controller
       if (before) controller.abort()
@@ -63,6 +66,7 @@ describe('drain', () => {
         controller.abort()
       }
       await drained
+      assert.equal((await conn.closed).error, undefined)
       assert.deepEqual([server.connections.size, getEventListeners(signal, 'abort').length], [0, 0])
       await mute.until(() => mute.closed, 'the end of the connection')
     })
@@ -78,8 +82,35 @@ describe('drain', () => {
     await using server = await serve({}, () => {})
     const polite = await new Dialer().dial(server.url)
     const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
+    const [first, second] = server.connections
     await drain(server.connections, { timeout: 100 })
     assert.equal((await polite.closed).wasClean, true)
     await mute.until(() => mute.closed, 'the end of the connection')
+    assert.equal((await first?.closed)?.error, undefined)
+    // What was dropped says for what.
+    const error = (await second?.closed)?.error
+    assert.ok(error instanceof TimeoutError)
+    assert.deepEqual([error.code, error.phase], ['ERR_WS_CLOSE_TIMEOUT', 'close'])
+    assert.match(error.message, /within 100 ms$/)
+  })
+
+  it('drops it under the fake timers of a test framework too', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    await using server = await serve({}, () => {})
+    const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
+    await drain(server.connections, { timeout: 100 })
+    await mute.until(() => mute.closed, 'the end of the connection')
+  })
+
+  it('finds nothing wrong with who has answered and does not hang up', async () => {
+    await using server = await serve({}, () => {})
+    const slow = await RawClient.upgraded(Number(new URL(server.url).port), '/', { allowHalfOpen: true })
+    const [conn] = server.connections
+    slow.write(frame({ opcode: 8, payload: Buffer.from([0x03, 0xe8]), mask: Buffer.from('mask') }))
+    await slow.until(() => slow.ended, 'our Close frame and the end of our half')
+    await drain(server.connections, { timeout: 100 })
+    await slow.destroy()
+    const info = await conn?.closed
+    assert.deepEqual([info?.code, info?.wasClean, info?.error], [1000, true, undefined])
   })
 })

@@ -1,3 +1,4 @@
+import { clearTimeout, setTimeout } from 'node:timers'
 import type { Conn } from '../conn/conn.ts'
 import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
@@ -10,7 +11,10 @@ export interface DrainOptions {
   readonly code?: number | undefined
   /** The reason beside it. Default none. */
   readonly reason?: string | undefined
-  /** Milliseconds after which what has not ended is dropped; 0 waits for nobody. Default 5000. */
+  /**
+   * Milliseconds after which what has not ended is dropped, with a `TimeoutError` as its `CloseInfo.error`; 0 waits for
+   * nobody. Default 5000.
+   */
   readonly timeout?: number | undefined
   /** Aborted, it ends the time at once: what has not ended is dropped. */
   readonly signal?: AbortSignal | undefined
@@ -50,18 +54,22 @@ export async function drain(
   others: readonly Promise<void>[] = [],
 ): Promise<void> {
   const { code, reason, timeout, signal } = checkDrain(options)
-  let expire = (): void => {}
-  const expired = new Promise<void>((resolve) => {
-    expire = resolve
+  let giveUp = (_late: boolean): void => {}
+  const givenUp = new Promise<boolean>((resolve) => {
+    giveUp = resolve
   })
-  const timer = setTimeout(expire, timeout)
-  if (signal?.aborted === true) expire()
-  signal?.addEventListener('abort', expire, { once: true })
+  const timer = setTimeout(giveUp, timeout, true)
+  const onAbort = (): void => giveUp(false)
+  if (signal?.aborted === true) onAbort()
+  signal?.addEventListener('abort', onAbort, { once: true })
   const ended = Promise.all([...connections].map((conn) => conn.close(code, reason)))
-  await Promise.race([Promise.all([ended, ...others]), expired])
+  const late = await Promise.race([Promise.all([ended, ...others]), givenUp])
   clearTimeout(timer)
-  signal?.removeEventListener('abort', expire)
-  for (const conn of connections) conn.terminate()
+  signal?.removeEventListener('abort', onAbort)
+  for (const conn of connections) {
+    if (late === true) conn.expire(timeout)
+    else conn.terminate()
+  }
   await ended
 }
 

@@ -18,6 +18,9 @@ import { parseUpgradeHead } from './upgrade-head.ts'
 
 after(() => assertNoLeaks())
 
+/** Why there is no lane here. */
+const noLane = openFastLane(createServer()) ? false : 'the lane is for Node alone, see docs/runtimes.md'
+
 /** A server on a port, with the lane or without. */
 class Station implements AsyncDisposable {
   readonly server: Server
@@ -181,7 +184,7 @@ const chrome = upgradeRequest('/chat?a=b', {
 const odd = upgradeRequest('/', { 'X-Padding': ' two spaces' })
 const get = 'GET /page HTTP/1.1\r\nHost: a\r\n\r\n'
 
-describe('openFastLane', () => {
+describe('openFastLane', { skip: noLane }, () => {
   for (const [what, bytes] of [
     ['a plain handshake', upgradeRequest('/')],
     ['the handshake of a browser', chrome],
@@ -399,7 +402,7 @@ describe('openFastLane, under serve', () => {
     return Number(new URL(server.url).port)
   }
 
-  it('is not open on servers of others, and not with TLS', async () => {
+  it('is not open on servers of others, and not with TLS', { skip: noLane }, async () => {
     const http = createServer()
     const before = http.listeners('connection')
     await using _given = await serve({ server: http }, () => {})

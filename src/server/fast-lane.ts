@@ -32,9 +32,11 @@ const nothing: Buffer = Buffer.alloc(0)
  * for an upgrade, as nearly all WebSocket clients send it, becomes an `'upgrade'` event without an HTTP parser and
  * all that belongs to it. Any other is HTTP's, as if nobody had looked at it.
  *
- * @returns whether it could be opened: not where the runtime gives connections to HTTP by another way than Node's
+ * @returns whether it could be opened: not on Bun and Deno, whose HTTP or sockets are not Node's
  */
 export function openFastLane(server: HttpServer, wheel: TimerWheel = processWheel): boolean {
+  // With Deno's sockets the lane loses answers to clients that have ended their half, and its own 408.
+  if (process.versions['deno'] !== undefined) return false
   const listeners = server.listeners('connection') as ConnectionListener[]
   const http = listeners[0]
   if (http === undefined || listeners.length > 1) return false

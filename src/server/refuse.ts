@@ -37,12 +37,16 @@ export class Refusal {
  *
  * @example
  * ```ts
+ * import { createHash, timingSafeEqual } from 'node:crypto'
  * import { refuse, serve } from 'silverback'
  *
+ * const digest = (text: string) => createHash('sha256').update(text).digest()
+ * const secret = digest('Bearer s3cret') // from the environment, in a real program
  * await using server = await serve(
  *   {
  *     authorize(request) {
- *       if (request.headers.authorization === 'Bearer s3cret') return { user: 'ann' }
+ *       const given = digest(request.headers.authorization ?? '')
+ *       if (timingSafeEqual(given, secret)) return { user: 'ann' }
  *       return refuse(401, { headers: { 'WWW-Authenticate': 'Bearer' }, body: 'who are you?\n' })
  *     },
  *   },

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { clearTimeout, setTimeout } from 'node:timers'
 import { UsageError } from '../session/errors.ts'
 import { isToken } from '../wire/header-grammar.ts'
 
@@ -40,8 +41,8 @@ const framing = new Set(['connection', 'content-length', 'transfer-encoding'])
  * const server = createServer()
  * const accept = upgrader.handler((conn) => void conn.send('welcome'))
  * server.on('upgrade', (request, socket, head) => {
- *   if (request.headers.authorization === 'Bearer secret') accept(request, socket, head)
- *   else reject(socket, 401, { headers: { 'WWW-Authenticate': 'Bearer' } })
+ *   if (request.headers['x-region'] === 'eu') accept(request, socket, head)
+ *   else reject(socket, 421, { body: 'ask the server of your region\n' })
  * })
  * ```
  */

@@ -12,9 +12,11 @@ import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient, upgradeRequest } from '../../test/raw-client.ts'
 import { certificate, privateKey } from '../../test/support/certificate.ts'
+import { enableFakeTimers } from '../../test/support/fake-timers.ts'
 import { TestServer } from '../../test/support/test-server.ts'
 import { until } from '../../test/support/until.ts'
 import { dial } from '../client/dialer.ts'
+import type { LogEntry } from '../conn/observer.ts'
 import { UsageError } from '../session/errors.ts'
 import { refuse } from './refuse.ts'
 import { type ServeOptions, type Server, serve } from './serve.ts'
@@ -104,6 +106,18 @@ describe('serve, options', () => {
 })
 
 describe('serve, on a server of its own', () => {
+  it('outlives an error of its HTTP server, and tells the log', async () => {
+    const entries: LogEntry[] = []
+    await using server = await serve({ log: (entry) => void entries.push(entry) }, echo)
+    // As Node does when `accept` fails, and the system has no file for the connection.
+    server.server.emit('error', Object.assign(new Error('accept ENFILE'), { code: 'ENFILE' }))
+    assert.deepEqual(
+      entries.map(({ level, event, message }) => [level, event, message]),
+      [['error', 'accept-error', 'a connection was not accepted: accept ENFILE']],
+    )
+    await echoes(server.url)
+  })
+
   it('listens on a free port of 127.0.0.1', async () => {
     await using server = await serve({}, echo)
     assert.match(server.url, /^ws:\/\/127\.0\.0\.1:\d+\/$/)
@@ -338,7 +352,7 @@ describe('serve, on a given server', () => {
       code: 'ERR_SERVER_ALREADY_LISTEN',
     })
     assert.equal(taken.server.listenerCount('upgrade'), 1)
-    assert.equal(taken.server.listenerCount('error'), 0)
+    assert.equal(taken.server.listenerCount('error'), 1, 'that of the `serve` which made it')
     await echoes(taken.url)
   })
 
@@ -532,7 +546,7 @@ describe('serve, close', () => {
   })
 
   it('does not wait for clients that were refused and do not hang up', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    enableFakeTimers(t)
     const server = await serve({ path: '/a' }, echo)
     const client = new RawClient(portOf(server), { allowHalfOpen: true })
     client.write(upgradeRequest('/b'))

@@ -16,6 +16,7 @@ import type { ServerStats } from './server-counters.ts'
 import { register } from './unclaimed.ts'
 import { type Handler, Upgrader } from './upgrader.ts'
 import { handshakeTimeoutOf, type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
+import { watchAccept } from './watch-accept.ts'
 
 /** Where and how {@link serve} listens, beside what an `Upgrader` takes. */
 export interface ServeOptions<Subprotocol extends string = string, Context = unknown>
@@ -79,6 +80,7 @@ export async function serve<Subprotocol extends string = string, Context = unkno
   const server = given ?? ownServer(tls, handshakeTimeoutOf(rest as UpgraderOptions))
   const sockets = given === undefined ? trackSockets(server) : []
   if (given === undefined || port !== undefined) await listen(server, port ?? 0, host)
+  if (given === undefined) watchAccept(server, rest.log)
   server.on('upgrade', onUpgrade)
 
   let closing: Promise<void> | undefined

@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers'
 import { processWheel, type TimerWheel, type WheelEntry } from '../conn/timer-wheel.ts'
 import { listHasToken } from '../wire/header-grammar.ts'
 import { reject } from './reject.ts'

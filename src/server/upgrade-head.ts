@@ -1,4 +1,4 @@
-import { isToken } from '../wire/header-grammar.ts'
+import { isToken, SPACE, TAB } from '../wire/header-grammar.ts'
 
 /** What a simple request for an upgrade says. */
 export interface UpgradeHead {
@@ -17,10 +17,8 @@ export const MAX_SIMPLE_HEAD: number = 8 * 1024
 /** Nor are those with more fields. */
 export const MAX_SIMPLE_FIELDS = 50
 
-const TAB = 0x09
 const LF = 0x0a
 const CR = 0x0d
-const SPACE = 0x20
 const HASH = 0x23
 const COLON = 0x3a
 const TILDE = 0x7e

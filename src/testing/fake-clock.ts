@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { Clock } from '../conn/timer-wheel.ts'
 import { UsageError } from '../session/errors.ts'
 

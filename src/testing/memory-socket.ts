@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { setImmediate } from 'node:timers'
 import type { FakeClock } from './fake-clock.ts'
 
 /** How the wire between two {@link MemorySocket}s behaves. */

@@ -23,8 +23,9 @@ export interface ExtensionItem {
   readonly repeats: boolean
 }
 
-const TAB = 0x09
-const SPACE = 0x20
+/** Blanks of a header value (RFC 7230 section 3.2.3). */
+export const TAB = 0x09
+export const SPACE = 0x20
 const QUOTE = 0x22
 const COMMA = 0x2c
 const SLASH = 0x2f

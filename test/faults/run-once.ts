@@ -236,8 +236,6 @@ const comesBack = {
   minDelay: 5,
   maxDelay: 40,
   stableAfter: 1_000,
-  // Half a request that ends is answered with 400 by Node itself; by the table that is no reason to come back.
-  retry: (error: Error) => (error instanceof HandshakeError && error.status === 400 ? true : undefined),
 }
 
 /** A log that is appended to over as many connections as it takes: nothing may be missing, nothing be there twice. */
