@@ -32,11 +32,22 @@ function end(child, signal) {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.once(signal, () => {
-    for (const child of running) end(child, signal)
-    process.exit(128 + constants.signals[signal])
-  })
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+
+/** Who ends this process ends what it has started. */
+function stop(signal) {
+  for (const child of running) end(child, signal)
+  process.exit(128 + constants.signals[signal])
+}
+
+function started(child) {
+  if (running.size === 0) for (const signal of signals) process.once(signal, stop)
+  running.add(child)
+}
+
+function ended(child) {
+  running.delete(child)
+  if (running.size === 0) for (const signal of signals) process.off(signal, stop)
 }
 
 /**
@@ -51,7 +62,7 @@ export function run(command, args, { seconds, cwd = root, env = process.env, sho
   return new Promise((resolve) => {
     const stdio = show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe']
     const child = spawn(command, args, { cwd, env, stdio, detached: process.platform !== 'win32' })
-    running.add(child)
+    started(child)
     let stdout = ''
     let output = ''
     let late = false
@@ -64,7 +75,7 @@ export function run(command, args, { seconds, cwd = root, env = process.env, sho
     const done = (why) => {
       clearTimeout(timer)
       clearTimeout(kill)
-      running.delete(child)
+      ended(child)
       const reason = late ? `took longer than ${seconds} s` : why
       resolve({ ok: reason === '', why: reason, late, stdout, output })
     }
