@@ -61,7 +61,9 @@ timers.unref = function (this: NodeJS.Timeout) {
   return unref.call(this)
 }
 
-const channels = ['open', 'close', 'error', 'refuse', 'dial-error', 'accept-error'].map((name) => `silverback:${name}`)
+const channels = ['open', 'close', 'error', 'refuse', 'dial-error', 'accept-error'].map(
+  (name) => `silverback:${name}`,
+)
 
 /** `TCPSocketWrap (2), Timeout (1)`: what there is now beyond the time when this module was loaded. */
 function leaks(): string {

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
+import { assertNoLeaks } from './leaks.ts'
 import { hasTest } from './proofs.ts'
 import { root } from './repo.ts'
+
+after(() => assertNoLeaks())
 
 interface Row {
   readonly runtimes: readonly string[]
