@@ -13,8 +13,8 @@ import { playWebCase, type WebGroup } from './whatwg/web-case.ts'
 
 const help = `Usage: npm run conformance -- [options]
 
-Plays every protocol case in both roles, over the engine and over sockets, and every case of the WebSocket class. Takes
-some minutes. Ends with 1 when a case fails.
+Plays every protocol case in the roles that it is for, over the engine and over sockets, and every case of the WebSocket class. Takes
+some minutes. Ends with 1 when a case fails, and with 2 when an option is wrong.
 
   --group NAME  only this group: ${groups.map(({ name }) => name).join(', ')};
                 or of the class: ${webGroups.map(({ name }) => `WebSocket.${name}`).join(', ')}
@@ -125,5 +125,5 @@ await main().catch((error: unknown) => {
   const known =
     error instanceof CommandError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')
   console.error(known ? `${(error as Error).message}\n\n${help}` : error)
-  process.exitCode = 1
+  process.exitCode = known ? 2 : 1
 })

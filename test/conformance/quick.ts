@@ -13,8 +13,9 @@ const KiB = 1024
 /** Of cases that are larger, only one role, in one piece. Over sockets they are left out. */
 const LARGE = 256 * KiB
 
-/** Of a row of messages, so much. */
+/** Of a row of messages, so much; of compressed ones, which are many rows, less. */
 const ROW = 256 * KiB
+const COMPRESSED_ROW = 64 * KiB
 
 /** Of cases that are smaller, all ways. */
 const SMALL = 4 * KiB
@@ -39,9 +40,11 @@ function shortened(subject: Case): Case {
   const rest = subject.steps.at(-1)
   if (subject.end !== closedByPeer || step === undefined || !('peer' in step) || rest === undefined)
     return subject
-  if (!('peer' in rest) || roughSize(subject) <= ROW || step.hears.length < 8) return subject
+  const compressed = subject.handshake !== undefined
+  const most = compressed ? COMPRESSED_ROW : ROW
+  if (!('peer' in rest) || roughSize(subject) <= most || step.hears.length < 8) return subject
   const each = Math.max(1, sizeOf(step.hears[0]?.[1]))
-  const count = Math.min(step.hears.length, Math.max(8, Math.floor(ROW / each)))
+  const count = Math.min(step.hears.length, Math.max(compressed ? 3 : 8, Math.floor(most / each)))
   const peer = [...step.peer.slice(0, count), ...rest.peer.slice(-1)]
   return { ...subject, steps: [{ ...step, peer, hears: step.hears.slice(0, count) }] }
 }
