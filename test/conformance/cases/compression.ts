@@ -84,8 +84,8 @@ const rows = kinds.flatMap((kind) =>
       .map(([name, handshake, how]): Case => {
         const { takeover: whole, alone: single, frames } = kind.most
         const thousand = kind.name === 'json' && size[1] === KiB
-        const most =
-          size[1] === undefined ? (name === 'takeover' ? whole : single) : thousand ? whole : frames
+        const unbroken = name === 'takeover' ? whole : size[0] <= 16 * KiB ? single : 2 * MiB
+        const most = size[1] === undefined ? unbroken : thousand ? whole : frames
         return row(
           `compression.${kind.name}.${nameOfRow(size)}.${name}`,
           '12',
@@ -433,7 +433,7 @@ export const compression: Group = {
   name: 'compression',
   title: 'Compression',
   about:
-    'permessage-deflate (RFC 7692): messages of 16 bytes to 128 KiB of several kinds, in one frame and in many, every form of block, and data that is wrong once it is inflated. A row is of a thousand messages, or of as many as make 2 MiB (sentences, markup, bitmaps, what comes in frames) or 16 MiB (the other kinds); JSON with context takeover is a thousand of every size.',
+    'permessage-deflate (RFC 7692): messages of 16 bytes to 128 KiB of several kinds, in one frame and in many, every form of block, and data that is wrong once it is inflated. A row is of a thousand messages, or of as many as make 2 MiB (sentences, markup, bitmaps, most of what comes in frames, and beyond 16 KiB what has no context) or 16 MiB (the other kinds); JSON with context takeover is a thousand of every size.',
   autobahn: '12',
   cases: [...rows, ...pieces, ...cutByEndpoint, ...forms, ...mixed, ...wrong],
 }
