@@ -1,7 +1,7 @@
 // What a case of the catalogue is, and the words to write one with. Nothing here knows the engine.
 
 import type { CompressionOptions } from '../../src/protocol.ts'
-import { type FillKind, type Payload, sizeOf } from './payload.ts'
+import { type Fill, type FillKind, type Payload, sizeOf } from './payload.ts'
 
 /** The role of the endpoint that is tested; the peer, which is ours, plays the other. */
 export type Role = 'server' | 'client'
@@ -176,9 +176,16 @@ export function close(
 /** The first fragment of a message. */
 export const begun = { fin: false } as const
 
-/** Bytes that repeat nothing, or text, of a size. */
-export function fill(kind: FillKind, size: number, seed = 1): Payload {
-  return { kind, size, seed }
+const fills = new Map<string, Fill>()
+
+/** Bytes that repeat nothing, or text, of a size. The same for the same arguments: it is made, and digested, once. */
+export function fill(kind: FillKind, size: number, seed = 1): Fill {
+  const key = `${kind} ${size} ${seed}`
+  const known = fills.get(key)
+  if (known !== undefined) return known
+  const made: Fill = { kind, size, seed }
+  fills.set(key, made)
+  return made
 }
 
 /** Bytes of hexadecimal digits; white space is for the reader. */

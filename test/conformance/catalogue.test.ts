@@ -13,7 +13,7 @@ import { expectation, isFor } from './expectation.ts'
 import { sizeOf } from './payload.ts'
 import { peerStream } from './peer-stream.ts'
 import { goodRowOf, rowsIn, webRowOf } from './report.ts'
-import { roughSize, waysOf } from './way.ts'
+import { roughSize, transports, waysOf } from './way.ts'
 import { webCatalogue, webGroups } from './whatwg/catalogue.ts'
 
 const MiB = 1024 * 1024
@@ -42,17 +42,38 @@ describe('the catalogue', () => {
     assert.ok(catalogue.length > 1000 && webCatalogue.length > 300 && webGroups.length > 0)
   })
 
-  test('plays in both roles, over both transports, in every chopping', () => {
+  test('plays in each role of a case, over both transports, in every chopping that its size allows', () => {
     for (const subject of catalogue) {
       const ways = waysOf(subject)
-      for (const role of roles.filter((one) => isFor(subject, one))) {
-        for (const transport of ['engine', 'sockets'])
-          assert.ok(
-            ways.some((way) => way.role === role && way.transport === transport),
-            subject.id,
-          )
+      const size = roughSize(subject)
+      const { kind } = subject.end
+      for (const role of roles) {
+        for (const transport of transports) {
+          const played = ways.filter((way) => way.role === role && way.transport === transport)
+          const longest = transport === 'engine' ? 128 * 1024 : 2048
+          const wanted = [
+            'whole',
+            ...(kind !== 'no connection' && size <= longest ? ['bytes'] : []),
+            ...(kind !== 'no connection' && size <= 256 * 1024 ? ['cuts'] : []),
+            ...(kind === 'refused' ? ['edge'] : []),
+          ]
+          const choppings = played.map(({ chopping }) => chopping)
+          // Up to 17 MiB may be cut, as long as it is not a row of compressed messages.
+          const comparable = size > 256 * 1024 ? choppings.filter((one) => one !== 'cuts') : choppings
+          assert.deepEqual(comparable, isFor(subject, role) ? wanted : [], subject.id)
+        }
       }
     }
+  })
+
+  test('has cases for one role only where the other cannot have them', () => {
+    const single = catalogue.filter(({ roles: only }) => only !== undefined).map(({ id }) => id)
+    const kinds =
+      /^(framing\.mask|offers\.(server|client|rows\.three-offers)\.|offers\.server-.*\.client-.*-open$)/
+    assert.deepEqual(
+      single.filter((id) => !kinds.test(id)),
+      [],
+    )
   })
 
   test('has the defaults for limits, except where a message is larger', () => {

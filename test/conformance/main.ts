@@ -6,15 +6,16 @@ import { parseArgs } from 'node:util'
 import { root } from '../repo.ts'
 import type { Group } from './case.ts'
 import { groups } from './catalogue.ts'
-import { renderReport, type WebOutcome } from './report.ts'
+import { renderReport } from './report.ts'
 import { type Outcome, runCases } from './run.ts'
 import { webGroups } from './whatwg/catalogue.ts'
-import { playWebCase, type WebGroup } from './whatwg/web-case.ts'
+import { playWebGroup, type WebOutcome } from './whatwg/play-group.ts'
+import type { WebGroup } from './whatwg/web-case.ts'
 
 const help = `Usage: npm run conformance -- [options]
 
-Plays every protocol case in both roles, over the engine and over sockets, and every case of the WebSocket class. Takes
-some minutes. Ends with 1 when a case fails.
+Plays every protocol case in the roles that it is for, over the engine and over sockets, and every case of the WebSocket class. Takes
+some minutes. Ends with 1 when a case fails, and with 2 when an option is wrong.
 
   --group NAME  only this group: ${groups.map(({ name }) => name).join(', ')};
                 or of the class: ${webGroups.map(({ name }) => `WebSocket.${name}`).join(', ')}
@@ -66,15 +67,11 @@ async function playGroup({ name, cases }: Group): Promise<Outcome[]> {
   return outcomes
 }
 
-async function playWebGroup({ name, cases }: WebGroup): Promise<WebOutcome[]> {
+async function playClass(group: WebGroup): Promise<WebOutcome[]> {
   const start = performance.now()
-  const outcomes: WebOutcome[] = []
-  for (const subject of cases) {
-    const problem = await playWebCase(subject)
-    if (problem !== undefined) console.log(`✖ ${subject.id}: ${problem}`)
-    outcomes.push({ id: subject.id, problem })
-  }
-  tell(`WebSocket.${name}`, cases.length, outcomes, start)
+  const outcomes = await playWebGroup(group)
+  for (const { id, problem } of outcomes) if (problem !== undefined) console.log(`✖ ${id}: ${problem}`)
+  tell(`WebSocket.${group.name}`, group.cases.length, outcomes, start)
   return outcomes
 }
 
@@ -104,7 +101,7 @@ async function main(): Promise<void> {
   const outcomes: Outcome[] = []
   for (const group of chosen.groups) outcomes.push(...(await playGroup(group)))
   const webOutcomes: WebOutcome[] = []
-  for (const group of chosen.webGroups) webOutcomes.push(...(await playWebGroup(group)))
+  for (const group of chosen.webGroups) webOutcomes.push(...(await playClass(group)))
   const seconds = (performance.now() - start) / 1000
   tell(
     'all',
@@ -125,5 +122,5 @@ await main().catch((error: unknown) => {
   const known =
     error instanceof CommandError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')
   console.error(known ? `${(error as Error).message}\n\n${help}` : error)
-  process.exitCode = 1
+  process.exitCode = known ? 2 : 1
 })

@@ -10,6 +10,12 @@ export type FillKind =
   | 'utf8'
   /** Records of the kind that programs exchange. */
   | 'json'
+  /** Sentences, most of whose words come again and again. */
+  | 'prose'
+  /** Elements with attributes, one inside another. */
+  | 'markup'
+  /** Rows of pixels that change little from one to the next, with a header: binary, and good to deflate. */
+  | 'bitmap'
   /** Bytes that no compressor makes smaller. */
   | 'noise'
   /** The same byte all over. */
@@ -83,7 +89,57 @@ function json(size: number, seed: number): Buffer {
   return bytes
 }
 
-const makers = { ascii, utf8, json, noise, zeros: (size: number): Buffer => Buffer.alloc(size) }
+const words =
+  'the river rose behind our house über Nacht and nobody äußerte ein Wort until the first boats came down from där uppe with les élèves on board'.split(
+    ' ',
+  )
+
+/** Writes lines one behind the other until there is no room; what is left is filled with spaces, as UTF-8 needs it. */
+function lines(size: number, line: () => string): Buffer {
+  const bytes = Buffer.alloc(size, ' ')
+  // Whole characters only: what does not fit is left out.
+  for (let at = 0; at < size; ) {
+    const written = bytes.write(line(), at, 'utf8')
+    if (written === 0) break
+    at += written
+  }
+  return bytes
+}
+
+function prose(size: number, seed: number): Buffer {
+  const next = randomNumbers(seed)
+  return lines(size, () => {
+    const sentence = Array.from({ length: 4 + (next() % 12) }, () => words[next() % words.length])
+    return `${sentence.join(' ')}.${next() % 5 === 0 ? '\n\n' : ' '}`
+  })
+}
+
+function markup(size: number, seed: number): Buffer {
+  const next = randomNumbers(seed)
+  return lines(size, () => {
+    const [id, kind] = [next() % 10_000, words[next() % words.length]]
+    return `<li id="item-${id}" class="row ${kind}"><a href="/items/${id}">${kind} №&nbsp;${id}</a></li>\n`
+  })
+}
+
+/** In pixels. */
+const ROW = 256
+
+function bitmap(size: number, seed: number): Buffer {
+  const next = randomNumbers(seed)
+  const bytes = Buffer.alloc(size)
+  const head = Buffer.from('bitmap\0\x1a\xff\xfe', 'latin1')
+  for (let at = 0; at < size; at++) {
+    const [x, y] = [at % ROW, Math.floor(at / ROW)]
+    // Steps of grey, and here and there a dot.
+    bytes[at] = ((x >> 3) + (y >> 2) * 3 + (next() % 97 === 0 ? next() & 31 : 0)) & 0xff
+  }
+  head.copy(bytes)
+  return bytes
+}
+
+const zeros = (size: number): Buffer => Buffer.alloc(size)
+const makers = { ascii, utf8, json, prose, markup, bitmap, noise, zeros }
 
 /** What was made last, up to so many bytes: cases use the same payloads again and again. */
 const KEPT = 40 * 1024 * 1024

@@ -33,8 +33,18 @@ export interface PeerStream {
   readonly decided: number | undefined
 }
 
-/** Makes the bytes for an endpoint of a role; `agreement` is what the handshake came to. */
+/** What was made last: a case is played several times in a row, and its bytes are the same each time. */
+let latest: { readonly subject: Case; readonly key: string; readonly stream: PeerStream } | undefined
+
+/** The bytes for an endpoint of a role, not to be changed; `agreement` is what the handshake came to. */
 export function peerStream(subject: Case, endpoint: Role, agreement: Agreement | undefined): PeerStream {
+  const key = JSON.stringify([endpoint, agreement])
+  if (latest?.subject !== subject || latest.key !== key)
+    latest = { subject, key, stream: make(subject, endpoint, agreement) }
+  return latest.stream
+}
+
+function make(subject: Case, endpoint: Role, agreement: Agreement | undefined): PeerStream {
   const writer = new FrameWriter(endpoint, agreement)
   const steps = subject.steps.map((step) =>
     'peer' in step ? { bytes: writer.write(step.peer), writes: step.writes } : undefined,

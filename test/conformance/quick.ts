@@ -3,18 +3,19 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Case, closedByPeer, type Group } from './case.ts'
+import { type Case, closedByPeer, type Group, roles } from './case.ts'
 import { sizeOf } from './payload.ts'
 import { runCases } from './run.ts'
 import { roughSize, seedOf, type Transport, type Way } from './way.ts'
 
 const KiB = 1024
 
-/** Of cases that are larger, only one role, in one piece. Over sockets they are left out. */
+/** Of cases that are larger, only one role (that which the case is for, where it is for one), in one piece. Over sockets they are left out. */
 const LARGE = 256 * KiB
 
-/** Of a row of messages, so much. */
+/** Of a row of messages, so much; of compressed ones, which are many rows, less. */
 const ROW = 256 * KiB
+const COMPRESSED_ROW = 32 * KiB
 
 /** Of cases that are smaller, all ways. */
 const SMALL = 4 * KiB
@@ -27,7 +28,7 @@ function wants(subject: Case, { role, transport, chopping }: Way, transports: re
     return (
       transport === 'engine' &&
       chopping === single &&
-      (role === 'server') === (seedOf(subject, 'server') % 2 === 0)
+      role === (subject.roles?.[0] ?? roles[seedOf(subject, 'server') % 2])
     )
   if (transport === 'sockets') return chopping === single || (chopping === 'cuts' && size <= SMALL)
   return chopping === single || chopping === 'whole' || size <= SMALL
@@ -39,9 +40,11 @@ function shortened(subject: Case): Case {
   const rest = subject.steps.at(-1)
   if (subject.end !== closedByPeer || step === undefined || !('peer' in step) || rest === undefined)
     return subject
-  if (!('peer' in rest) || roughSize(subject) <= ROW || step.hears.length < 8) return subject
+  const compressed = subject.handshake !== undefined
+  const most = compressed ? COMPRESSED_ROW : ROW
+  if (!('peer' in rest) || roughSize(subject) <= most || step.hears.length < 8) return subject
   const each = Math.max(1, sizeOf(step.hears[0]?.[1]))
-  const count = Math.min(step.hears.length, Math.max(8, Math.floor(ROW / each)))
+  const count = Math.min(step.hears.length, Math.max(compressed ? 2 : 8, Math.floor(most / each)))
   const peer = [...step.peer.slice(0, count), ...rest.peer.slice(-1)]
   return { ...subject, steps: [{ ...step, peer, hears: step.hears.slice(0, count) }] }
 }

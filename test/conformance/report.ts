@@ -4,13 +4,8 @@ import { type Case, type Group, type Role, roles } from './case.ts'
 import { isFor } from './expectation.ts'
 import type { Outcome } from './run.ts'
 import { type Chopping, choppings, type Transport, transports, waysOf } from './way.ts'
+import type { WebOutcome } from './whatwg/play-group.ts'
 import type { WebCase, WebGroup } from './whatwg/web-case.ts'
-
-/** What became of a case of the class. */
-export interface WebOutcome {
-  readonly id: string
-  readonly problem: string | undefined
-}
 
 /** All that the document tells. */
 export interface Report {
@@ -140,7 +135,8 @@ function introduction(cases: number, played: number, webCases: number): string[]
     `${count(cases)} cases of our own look at what RFC 6455 and RFC 7692 ask of an endpoint, and ${count(webCases)} at the class`,
     '`WebSocket` of the WHATWG standard. They cover the ground of the groups 1 to 7, 9, 10, 12 and 13 of the Autobahn test',
     'suite, and what of the folder `websockets` of web-platform-tests does not need a page. Names and sentences are our own;',
-    'the column "Autobahn" names the group that looks at the same rule. Each protocol case is played in both roles, over the',
+    'the column "Autobahn" names the group that looks at the same rule. Each protocol case is played in both roles, unless it',
+    'makes sense for one only (a mask that must be there, an offer that a server gets, an answer that a client gets), over the',
     `engine without I/O and over TCP, with its bytes chopped in several ways: ${count(played)} times in all.`,
     '',
     'Nothing is lenient: a case passes when the application hears exactly what it has to, the peer gets exactly what it has',
@@ -159,7 +155,7 @@ const reading: readonly string[] = [
   '',
   '- `w`: whole, in one write, or in writes of the size that the case says.',
   '- `b`: byte by byte. Over sockets up to 2 KiB, in the engine up to 128 KiB.',
-  '- `c`: cut at random places, the same each time; up to 17 MiB.',
+  '- `c`: cut at random places, the same each time; up to 17 MiB, rows of compressed messages up to 256 KiB.',
   '- `e`: to the edge, for cases that are refused. The engine must not refuse before the byte that decides, and must with it;',
   '  over sockets no byte more is sent, and the Close frame has to come all the same.',
   '',
@@ -167,6 +163,25 @@ const reading: readonly string[] = [
   '`-- --case framing.text.126` play a part. The cases are data in `test/conformance`; `npm test` plays every case over the',
   'engine and all but the largest over sockets, long rows of messages shortened, and fails when this page does not list',
   'the cases as they are.',
+  '',
+  '### What was chosen',
+  '',
+  'The Autobahn suite plays its groups 12 and 13 with 1,000 messages of every size, up to 128 KiB. Here a row has 1,000',
+  'messages too, as long as they come to no more than 2 MiB or 16 MiB; each row says its count. JSON with context takeover has',
+  '1,000 of every size, and 1,000 of 128 KiB in frames of 1 KiB. Messages of 128 KiB, of which 2 MiB are 16, are far larger',
+  'than any window: more of them would take longer and reach nothing else.',
+  '',
+  '### What of web-platform-tests is elsewhere, or left out',
+  '',
+  '- `?wss` and the files named `Secure-`: the group [Over TLS](#websocket-over-tls).',
+  '- `stream/tentative` (`WebSocketStream`): `src/client/websocket-stream.test.ts`, and in browsers, beside the class of pages,',
+  '  `interop/browser/parity`.',
+  '- `cookies`, `referrer`, mixed content, `Origin`: a program has no page, and so none of these',
+  '  ([ADR 0011](adr/0011-websocket-as-in-browsers.md)). `handshake.nothing-of-a-page` sees that nothing is sent.',
+  '- `unload-a-document`, frames, the back-forward cache: there is no document. A worker that ends: `worker.ended-when-made`,',
+  '  `worker.ended-when-open`.',
+  '- `keeping-connection-open` waits 20 s, `events.stays-open` one: pings of our own begin after 25 s, and are tested with a',
+  '  clock that is wound on.',
 ]
 
 /** As GitHub makes it of a heading. */

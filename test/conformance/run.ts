@@ -1,5 +1,6 @@
 // Plays cases in all their ways.
 
+import { setImmediate } from 'node:timers/promises'
 import type { Case, Role } from './case.ts'
 import { playOnEngine } from './engine-way.ts'
 import { SocketStage } from './socket-way.ts'
@@ -39,8 +40,13 @@ export async function runCases(cases: readonly Case[], options: RunOptions = {})
     const atOnce = roughSize(subject) > SMALL ? 1 : AT_ONCE
     for (const way of waysOf(subject)) {
       if (!wants(subject, way)) continue
-      if (way.transport === 'engine') await play(subject, way)
-      else running.push(play(subject, way))
+      if (way.transport === 'engine') {
+        await play(subject, way)
+        // So that cases over sockets, whose patience runs, go on meanwhile.
+        await setImmediate()
+      } else {
+        running.push(play(subject, way))
+      }
       if (running.length < atOnce) continue
       await Promise.all(running)
       running = []

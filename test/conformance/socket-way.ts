@@ -13,7 +13,7 @@ import { type PeerStream, peerStream } from './peer-stream.ts'
 import { type Chopping, chop, roughSize, seedOf } from './way.ts'
 
 /** How long a case may take before it has failed, in milliseconds: in any case, and for each KiB that is sent. */
-const PATIENCE = 10_000
+const PATIENCE = 30_000
 const PATIENCE_PER_KIB = 10
 
 /** `limits.fragmentSize` where no option says otherwise. */

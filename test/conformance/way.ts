@@ -37,6 +37,14 @@ const LONGEST_BYTEWISE: { readonly [T in Transport]: number } = { engine: 128 * 
 /** Longer rows of messages are played as they are. */
 const LONGEST_CUT = 17 * 1024 * 1024
 
+/** The same for rows of compressed messages, which take longer and are many. */
+const LONGEST_CUT_ROW = 256 * 1024
+
+function longestCut({ handshake, steps }: Case): number {
+  const rows = steps.some((step) => 'hears' in step && step.hears.length > 8)
+  return handshake !== undefined && rows ? LONGEST_CUT_ROW : LONGEST_CUT
+}
+
 /** All ways that a case is to be played in. */
 export function waysOf(subject: Case): Way[] {
   const ways: Way[] = []
@@ -54,7 +62,7 @@ function applies(subject: Case, transport: Transport, chopping: Chopping): boole
   if (chopping === 'whole') return true
   if (subject.end.kind === 'no connection') return false
   if (chopping === 'edge') return subject.end.kind === 'refused'
-  return roughSize(subject) <= (chopping === 'cuts' ? LONGEST_CUT : LONGEST_BYTEWISE[transport])
+  return roughSize(subject) <= (chopping === 'cuts' ? longestCut(subject) : LONGEST_BYTEWISE[transport])
 }
 
 /** The bytes of the payloads that the peer sends, and some for their headers. */

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { acceptKey } from '../../src/wire/accept-key.ts'
 
 /** What a server does once it has read a request. */
@@ -25,13 +26,18 @@ export class AnsweringServer implements AsyncDisposable {
   /** The requests' heads. */
   readonly requests: string[] = []
 
-  private constructor(answer: Answer) {
+  readonly #scheme: 'ws' | 'wss'
+
+  private constructor(answer: Answer, tls: TlsOptions | undefined) {
     this.#answer = answer
-    this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket))
+    this.#scheme = tls === undefined ? 'ws' : 'wss'
+    const serve = (socket: Socket): void => this.#serve(socket)
+    const half = { allowHalfOpen: true }
+    this.#server = tls === undefined ? createServer(half, serve) : createTlsServer({ ...tls, ...half }, serve)
   }
 
-  static async start(answer: Answer, host = '127.0.0.1'): Promise<AnsweringServer> {
-    const server = new AnsweringServer(answer)
+  static async start(answer: Answer, host = '127.0.0.1', tls?: TlsOptions): Promise<AnsweringServer> {
+    const server = new AnsweringServer(answer, tls)
     server.#server.listen(0, host)
     await once(server.#server, 'listening')
     return server
@@ -42,7 +48,7 @@ export class AnsweringServer implements AsyncDisposable {
   }
 
   get url(): string {
-    return `ws://127.0.0.1:${this.port}/`
+    return `${this.#scheme}://127.0.0.1:${this.port}/`
   }
 
   /** How many have connected. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { TlsOptions } from 'node:tls'
 import { decoderLimits, renderEvent } from '../engine.ts'
 import { type FrameSpec, frame } from '../frames.ts'
 import { decodeReference } from '../reference.ts'
@@ -25,25 +26,30 @@ export interface ScriptedClient {
 /** A server that says just what it is told to, right or wrong, and does not hang up by itself. */
 export async function scriptedServer(
   script: Script = {},
+  tls?: TlsOptions,
 ): Promise<AnsweringServer & { readonly scripted: ScriptedClient[] }> {
   const scripted: ScriptedClient[] = []
-  const server = await AnsweringServer.start((socket, accept) => {
-    const send = (...frames: FrameSpec[]): void => void socket.write(Buffer.concat(frames.map(frame)))
-    const sent: string[] = []
-    const client = { socket, sent, send }
-    scripted.push(client)
-    socket.write(switching(accept, script.lines))
-    if (script.frames !== undefined) send(...script.frames)
-    let bytes = Buffer.alloc(0)
-    const limits = decoderLimits({ maxFrameSize: 2 ** 30, maxMessageSize: 2 ** 30 })
-    socket.on('data', (chunk: Buffer) => {
-      bytes = Buffer.concat([bytes, chunk])
-      const lines = decodeReference(bytes, 'server', limits).map(renderEvent)
-      for (const line of lines.slice(sent.length)) {
-        sent.push(line)
-        script.on?.(line, client)
-      }
-    })
-  })
+  const server = await AnsweringServer.start(
+    (socket, accept) => {
+      const send = (...frames: FrameSpec[]): void => void socket.write(Buffer.concat(frames.map(frame)))
+      const sent: string[] = []
+      const client = { socket, sent, send }
+      scripted.push(client)
+      socket.write(switching(accept, script.lines))
+      if (script.frames !== undefined) send(...script.frames)
+      let bytes = Buffer.alloc(0)
+      const limits = decoderLimits({ maxFrameSize: 2 ** 30, maxMessageSize: 2 ** 30 })
+      socket.on('data', (chunk: Buffer) => {
+        bytes = Buffer.concat([bytes, chunk])
+        const lines = decodeReference(bytes, 'server', limits).map(renderEvent)
+        for (const line of lines.slice(sent.length)) {
+          sent.push(line)
+          script.on?.(line, client)
+        }
+      })
+    },
+    '127.0.0.1',
+    tls,
+  )
   return Object.assign(server, { scripted })
 }

@@ -157,6 +157,20 @@ const behind = late.map(
   }),
 )
 
+const behindLong: Case = {
+  id: 'closing.behind.long-message-then-ping',
+  about:
+    'A text of 256 KiB, a Close frame, and a ping in a row: the text is delivered and echoed, the ping is not heard.',
+  autobahn: '7.1',
+  steps: [
+    {
+      peer: [text(fill('ascii', 262_144, 5)), close(1000), ping('too late')],
+      hears: [['text', fill('ascii', 262_144, 5)]],
+    },
+  ],
+  end: closedByPeer,
+}
+
 const begunByEndpoint: Case[] = [
   ...[...registered, ...free].map(
     (code): Case => ({
@@ -237,5 +251,5 @@ export const closing: Group = {
   about:
     'Every kind of code and reason, right and wrong; what stands behind a Close frame; closing from both sides.',
   autobahn: '7',
-  cases: [...codes, ...reasons, ...badReasons, ...behind, ...begunByEndpoint],
+  cases: [...codes, ...reasons, ...badReasons, ...behind, behindLong, ...begunByEndpoint],
 }

@@ -17,7 +17,8 @@ import {
   refuses,
   text,
 } from '../case.ts'
-import { bytesOf, type FillKind, inWords, type Payload } from '../payload.ts'
+import { bytesOf, inWords, type Payload } from '../payload.ts'
+import { nameOfRow, type RowKind, row, rowSizes } from './rows.ts'
 
 const KiB = 1024
 
@@ -44,40 +45,92 @@ const settings = [
   ['alone', alone, 'without context takeover'],
 ] as const
 
-const sizes = [16, 64, 256, KiB, 4 * KiB, 8 * KiB, 16 * KiB, 32 * KiB, 64 * KiB, 128 * KiB]
-const kinds: readonly (readonly [kind: FillKind, type: 'text' | 'binary', about: string])[] = [
-  ['json', 'text', 'JSON'],
-  ['utf8', 'text', 'text that hardly repeats'],
-  ['noise', 'binary', 'bytes that cannot be deflated'],
+const MiB = KiB * KiB
+
+/** With the bytes that a row has at most: with context takeover, without, and in frames. */
+const kinds: readonly (RowKind & {
+  readonly name: string
+  readonly most: { readonly takeover: number; readonly alone: number; readonly frames: number }
+})[] = [
+  {
+    ...{ name: 'json', kind: 'json', type: 'text', about: 'JSON' },
+    most: { takeover: 125 * MiB, alone: 16 * MiB, frames: 16 * MiB },
+  },
+  {
+    ...{ name: 'utf8', kind: 'utf8', type: 'text', about: 'text that hardly repeats' },
+    most: { takeover: 16 * MiB, alone: 16 * MiB, frames: 2 * MiB },
+  },
+  {
+    ...{ name: 'noise', kind: 'noise', type: 'binary', about: 'bytes that cannot be deflated' },
+    most: { takeover: 16 * MiB, alone: 16 * MiB, frames: 2 * MiB },
+  },
+  ...(
+    [
+      ['prose', 'prose', 'text', 'sentences'],
+      ['prose-as-binary', 'prose', 'binary', 'sentences, as binary'],
+      ['markup', 'markup', 'text', 'markup'],
+      ['bitmap', 'bitmap', 'binary', 'a bitmap, which is binary and can be deflated'],
+    ] as const
+  ).map(([name, kind, type, about]) => ({
+    ...{ name, kind, type, about },
+    most: { takeover: 2 * MiB, alone: 2 * MiB, frames: 2 * MiB },
+  })),
 ]
 
-/** A thousand; of what hardly shrinks, no more than 16 MiB. */
-const countOf = (kind: FillKind, size: number): number =>
-  kind === 'json' ? 1000 : Math.min(1000, (16 * KiB * KiB) / size)
-
-/** As it stands in an id. */
-const nameOf = (size: number): string =>
-  inWords(size)
-    .replace(/ bytes?/, '')
-    .replace(' ', '')
-
-const rows = kinds.flatMap(([kind, type, what]) =>
-  sizes.flatMap((size) =>
+const rows = kinds.flatMap((kind) =>
+  rowSizes.flatMap((size) =>
     settings
-      .filter(([name]) => name === 'takeover' || size <= 16 * KiB)
+      .filter(([name]) => name === 'takeover' || size[1] === undefined)
       .map(([name, handshake, how]): Case => {
-        const count = countOf(kind, size)
-        const messages = Array.from({ length: count }, (_, i) => fill(kind, size, i % 16))
-        return passes(
-          `compression.${kind}.${nameOf(size)}.${name}`,
+        const { takeover: whole, alone: single, frames } = kind.most
+        const thousand = kind.name === 'json' && size[1] === KiB
+        const unbroken = name === 'takeover' ? whole : size[0] <= 16 * KiB ? single : 2 * MiB
+        const most = size[1] === undefined ? unbroken : thousand ? whole : frames
+        return row(
+          `compression.${kind.name}.${nameOfRow(size)}.${name}`,
           '12',
-          `${count} messages of ${inWords(size)} of ${what}, ${how}.`,
-          messages.map((payload) => (type === 'text' ? text : binary)(payload, { deflated: true })),
-          messages.map((payload) => [type, payload] as const),
-          { handshake, ...(kind === 'json' ? { deflates: name === 'takeover' || size >= 256 } : {}) },
+          kind,
+          size,
+          most,
+          how,
+          handshake,
+          kind.name === 'json' ? { deflates: name === 'takeover' || size[0] >= 256 } : {},
         )
       }),
   ),
+)
+
+/** The endpoint cuts what it has deflated: RSV1 on the first frame alone, and none larger than it may be. */
+const cutByEndpoint = [125, KiB, 32 * KiB].flatMap((fragmentSize) =>
+  settings.map(([name, handshake, how]): Case => {
+    const messages = [
+      ['text', fill('json', 100_000, 1)],
+      ['binary', fill('noise', 70_000, 2)],
+      ['text', fill('prose', 100_000, 3)],
+      ['text', fill('json', 100_000, 1)],
+    ] as const
+    return {
+      id: `compression.cut-by-endpoint.${fragmentSize}.${name}`,
+      about: `The endpoint sends deflated messages of 70000 bytes and more, and echoes them, in frames of at most ${fragmentSize}, ${how}.`,
+      autobahn: '12',
+      handshake,
+      limits: { fragmentSize },
+      deflates: true,
+      steps: [
+        ...messages.map(([send, payload]) => ({ endpoint: { send, payload } })),
+        {
+          peer: [
+            ...messages.map(([type, payload]) =>
+              (type === 'text' ? text : binary)(payload, { deflated: true }),
+            ),
+            close(1000),
+          ],
+          hears: messages,
+        },
+      ],
+      end: closedByPeer,
+    }
+  }),
 )
 
 const pieces = [1, 3, 256, KiB, 32 * KiB].flatMap((piece) =>
@@ -380,7 +433,7 @@ export const compression: Group = {
   name: 'compression',
   title: 'Compression',
   about:
-    'permessage-deflate (RFC 7692): messages of 16 bytes to 128 KiB of several kinds, in one frame and in many, every form of block, and data that is wrong once it is inflated.',
+    'permessage-deflate (RFC 7692): messages of 16 bytes to 128 KiB of several kinds, in one frame and in many, every form of block, and data that is wrong once it is inflated. A row is of a thousand messages, or of as many as make 2 MiB (sentences, markup, bitmaps, most of what comes in frames, and beyond 16 KiB what has no context) or 16 MiB (the other kinds); JSON with context takeover is a thousand of every size.',
   autobahn: '12',
-  cases: [...rows, ...pieces, ...forms, ...mixed, ...wrong],
+  cases: [...rows, ...pieces, ...cutByEndpoint, ...forms, ...mixed, ...wrong],
 }

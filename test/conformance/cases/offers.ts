@@ -1,5 +1,6 @@
 import type { CompressionOptions } from '../../../src/protocol.ts'
 import { type Case, fill, type Group, type Handshake, passes, refuses, text } from '../case.ts'
+import { nameOfRow, type RowKind, row, rowSizes } from './rows.ts'
 
 const NAME = 'permessage-deflate'
 const bits = [8, 9, 10, 11, 12, 13, 14, 15] as const
@@ -81,6 +82,47 @@ const combinations = both.flatMap((serverAlone) =>
           { deflates: true, ...(clientBits === 'any' ? { roles: ['server'] as const } : {}) },
         )
       }),
+    ),
+  ),
+)
+
+/** What a client may ask of its server, as the Autobahn suite does; a row of messages of every size for each. */
+const asks: readonly (readonly [name: string, autobahn: string, offer: string, answer?: string])[] = [
+  ['nothing', '13.1', NAME],
+  ['alone', '13.2', `${NAME}; server_no_context_takeover`],
+  ['window-9', '13.3', `${NAME}; server_max_window_bits=9`],
+  ['window-15', '13.4', `${NAME}; server_max_window_bits=15`],
+  ['alone-window-9', '13.5', `${NAME}; server_no_context_takeover; server_max_window_bits=9`],
+  ['alone-window-15', '13.6', `${NAME}; server_no_context_takeover; server_max_window_bits=15`],
+  [
+    'three-offers',
+    '13.7',
+    `${NAME}; server_no_context_takeover; server_max_window_bits=9, ${NAME}; server_no_context_takeover, ${NAME}`,
+    `${NAME}; server_no_context_takeover; server_max_window_bits=9`,
+  ],
+]
+
+const json: RowKind = { kind: 'json', type: 'text', about: 'JSON' }
+
+const rows = asks.flatMap(([name, autobahn, offer, answer = offer]) =>
+  rowSizes.map((size) =>
+    row(
+      `offers.rows.${name}.${nameOfRow(size)}`,
+      autobahn,
+      json,
+      size,
+      2 * 1024 * 1024,
+      answer === offer ? `by \`${offer}\`` : `by the first of \`${offer}\``,
+      {
+        compression: willing,
+        server: { offer, answer },
+        client: { offer: WILLING_OFFER, answer },
+      },
+      // A client of ours makes one offer.
+      {
+        ...(size[0] < 256 ? {} : { deflates: true }),
+        ...(answer === offer ? {} : { roles: ['server'] as const }),
+      },
     ),
   ),
 )
@@ -357,7 +399,7 @@ export const offers: Group = {
   name: 'offers',
   title: 'Parameters of compression',
   about:
-    'All combinations of the four parameters of permessage-deflate, in offers to a server and in answers to a client, each with a conversation that is checked against the windows that were agreed on; and all that has to be declined or refused.',
+    'All combinations of the four parameters of permessage-deflate, in offers to a server and in answers to a client, each with a conversation that is checked against the windows that were agreed on; and all that has to be declined or refused. Seven offers of a client are played with rows of a thousand messages of every size, or of as many as make 2 MiB.',
   autobahn: '13',
-  cases: [...combinations, ...asked, ...declined, ...malformed, ...refused, ...bounds, ...without],
+  cases: [...combinations, ...rows, ...asked, ...declined, ...malformed, ...refused, ...bounds, ...without],
 }

@@ -8,6 +8,8 @@ export type WrongText = readonly [name: string, about: string, decisive: string,
 
 const hexOf = (text: string): string => Buffer.from(text).toString('hex')
 
+const bytesInWords = (count: number): string => (count === 1 ? 'one byte' : `${count} bytes`)
+
 /** The non-characters of each plane: its last two code points. */
 const planes: readonly Text[] = Array.from({ length: 17 }, (_, plane) =>
   [0xfffe, 0xffff].map((low): Text => {
@@ -40,6 +42,9 @@ export const wellFormed: readonly Text[] = [
   ['behind-surrogates', 'The first character behind the surrogates, U+E000', 'ee8080'],
   ['private', 'A character of the private use area, U+F8FF', 'efa3bf'],
   ['replacement', 'The replacement character, U+FFFD', 'efbfbd'],
+  ['annotation-anchor', 'The anchor of an annotation, U+FFF9', 'efbfb9'],
+  ['annotation-separator', 'The separator of an annotation, U+FFFA', 'efbfba'],
+  ['annotation-terminator', 'The end of an annotation, U+FFFB', 'efbfbb'],
   ['object-replacement', 'The object replacement character, U+FFFC', 'efbfbc'],
   ['bom', 'A byte order mark, which is kept', 'efbbbf'],
   ['bom-then-text', 'A byte order mark ahead of text', 'efbbbf6162'],
@@ -52,6 +57,13 @@ export const wellFormed: readonly Text[] = [
   ['four-f4-first', 'The first character behind F4, U+100000', 'f4808080'],
   ['last-of-all', 'The last character there is, U+10FFFF', 'f48fbfbf'],
   ['greek', 'A Greek word with an accent of its own', hexOf('κόσμε')],
+  ...['$', '¢', '€', '\u{24b62}'].map(
+    (character, i): Text => [
+      `within-ascii-${i + 1}`,
+      `One character of ${bytesInWords(i + 1)} between letters of ASCII`,
+      hexOf(`hello${character}world`),
+    ],
+  ),
   ['mixed', 'Characters of one, two, three and four bytes', hexOf('a\u{e9}\u{20ac}\u{1f98d}b')],
   ['combining', 'A letter with combining marks', hexOf('e\u{301}\u{327}\u{30a}')],
   ['joined', 'Pictures joined by U+200D', hexOf('\u{1f469}\u{200d}\u{1f680}')],
@@ -63,6 +75,37 @@ export const wellFormed: readonly Text[] = [
 ]
 
 const lone = Array.from({ length: 64 }, (_, i): string => (0x80 + i).toString(16))
+
+/** A surrogate as if it were a character. */
+function bytesOfUnit(unit: string): string {
+  const point = Number.parseInt(unit, 16)
+  return ['ed', ...[point >> 6, point].map((bits) => (0x80 | (bits & 0x3f)).toString(16))].join('')
+}
+
+function leadsThenSpaces(name: string, from: number, to: number, decisive: number): WrongText {
+  const leads = Array.from({ length: to - from + 1 }, (_, i) => `${(from + i).toString(16)}20`).join('')
+  const [low, high] = [from, to].map((lead) => lead.toString(16).toUpperCase())
+  return [
+    `leads-of-${name}-then-spaces`,
+    `The bytes ${low} to ${high}, each with a space behind it`,
+    leads.slice(0, 2 * decisive),
+    leads.slice(2 * decisive),
+  ]
+}
+
+/** Name, what it is, the bytes up to the one that decides, where there is one, and the others. */
+const cutOff: readonly (readonly [name: string, about: string, bytes: readonly [string, string]])[] = [
+  ['first-of-2', 'The first of two bytes, without its last', ['c0', '']],
+  ['first-of-3', 'The first of three bytes, without its last', ['e080', '']],
+  ['first-of-4', 'The first of four bytes, without its last', ['f080', '80']],
+  ['first-of-5', 'The first of five bytes, without its last', ['f8', '808080']],
+  ['first-of-6', 'The first of six bytes, without its last', ['fc', '80808080']],
+  ['last-of-2', 'The last of two bytes, without its last', ['', 'df']],
+  ['last-of-3', 'The last of three bytes, without its last', ['', 'efbf']],
+  ['last-of-4', 'The last of four bytes, without its last', ['f7', 'bfbf']],
+  ['last-of-5', 'The last of five bytes, without its last', ['fb', 'bfbfbf']],
+  ['last-of-6', 'The last of six bytes, without its last', ['fd', 'bfbfbfbf']],
+]
 
 export const illFormed: readonly WrongText[] = [
   // What can begin no character.
@@ -78,6 +121,41 @@ export const illFormed: readonly WrongText[] = [
     ],
   ),
   ['continuations-all', 'All continuation bytes in a row', lone[0] as string, lone.slice(1).join('')],
+  [
+    'continuations-all-but-one',
+    'The 63 continuation bytes below BF in a row',
+    lone[0] as string,
+    lone.slice(1, -1).join(''),
+  ],
+  // Every lead with a space behind it. The first of them decides, alone or with its space.
+  leadsThenSpaces('two', 0xc0, 0xdf, 1),
+  leadsThenSpaces('three', 0xe0, 0xef, 2),
+  leadsThenSpaces('four', 0xf0, 0xf7, 2),
+  leadsThenSpaces('five', 0xf8, 0xfb, 1),
+  leadsThenSpaces('six', 0xfc, 0xfd, 1),
+  leadsThenSpaces('two-right', 0xc2, 0xdf, 2),
+  // The first and the last of every length without its last byte, ahead of nothing and of one another.
+  ...cutOff.flatMap(([name, about, bytes]): WrongText[] => {
+    const [decisive, rest] = bytes
+    return [
+      ...(decisive === '' ? [] : [[`cut-off-${name}`, about, decisive, rest] as WrongText]),
+      [
+        `cut-off-${name}-then-space`,
+        `${about}, and a space`,
+        decisive === '' ? `${rest}20` : decisive,
+        decisive === '' ? '' : `${rest}20`,
+      ],
+    ]
+  }),
+  [
+    'cut-off-all',
+    'All of these in a row, none of which is whole',
+    'c0',
+    cutOff
+      .map(([, , bytes]) => bytes.join(''))
+      .join('')
+      .slice(2),
+  ],
   ...['c0', 'c1', 'f5', 'f6', 'f7', 'f8', 'f9', 'fa', 'fb', 'fc', 'fd', 'fe', 'ff'].map(
     (byte): WrongText => [`byte-${byte}`, `The byte ${byte.toUpperCase()}, which no text has`, byte],
   ),
@@ -145,17 +223,19 @@ export const illFormed: readonly WrongText[] = [
   ['overlong-last-6', 'The last that five bytes would hold, in six', 'fc', '83bfbfbfbf'],
   // Surrogates, alone and in pairs.
   ...['d800', 'db7f', 'db80', 'dbff', 'dc00', 'df80', 'dfff'].map((unit): WrongText => {
-    const point = Number.parseInt(unit, 16)
-    const [second, third] = [0x80 | ((point >> 6) & 0x3f), 0x80 | (point & 0x3f)]
-    return [
-      `surrogate-${unit}`,
-      `The surrogate U+${unit.toUpperCase()}`,
-      `ed${second.toString(16)}`,
-      third.toString(16),
-    ]
+    const bytes = bytesOfUnit(unit)
+    return [`surrogate-${unit}`, `The surrogate U+${unit.toUpperCase()}`, bytes.slice(0, 4), bytes.slice(4)]
   }),
-  ['surrogates-first-pair', 'The first pair of surrogates', 'eda0', '80edb080'],
-  ['surrogates-last-pair', 'The last pair of surrogates', 'edaf', 'bfedbfbf'],
+  ...['d800', 'db7f', 'db80', 'dbff'].flatMap((high) =>
+    ['dc00', 'dfff'].map(
+      (low): WrongText => [
+        `surrogates-${high}-${low}`,
+        `The surrogates U+${high.toUpperCase()} and U+${low.toUpperCase()}, a pair of UTF-16`,
+        bytesOfUnit(high).slice(0, 4),
+        bytesOfUnit(high).slice(4) + bytesOfUnit(low),
+      ],
+    ),
+  ),
   // Beyond the last character.
   ['beyond-110000', 'U+110000, the first there is not', 'f490', '8080'],
   ['beyond-13ffff', 'U+13FFFF, the last behind F4', 'f4bf', 'bfbf'],
@@ -170,10 +250,12 @@ export const illFormed: readonly WrongText[] = [
 export const unfinished: readonly Text[] = [
   ['c2', 'The first byte of two', 'c2'],
   ['df', 'The last first byte of two', '61df'],
+  ['df-alone', 'The same, with nothing ahead of it', 'df'],
   ['e0', 'The first byte of three', 'e0'],
   ['e0-a0', 'Two bytes of three', 'e0a0'],
   ['ed-9f', 'Two bytes of three, just ahead of the surrogates', 'ed9f'],
   ['ef-bf', 'Two bytes of three, the last ones', 'c3a9efbf'],
+  ['ef-bf-alone', 'The same, with nothing ahead of it', 'efbf'],
   ['f0', 'The first byte of four', 'f0'],
   ['f0-90', 'Two bytes of four', 'f090'],
   ['f0-90-80', 'Three bytes of four', 'f09080'],

@@ -123,6 +123,27 @@ const splits = (): Case[] => {
   return cases
 }
 
+/** Every beginning of a word, each a message of its own: right where a character ends, and wrong elsewhere. */
+const prefixes = (): Case[] => {
+  const bytes = Buffer.from('κόσμε')
+  return Array.from({ length: bytes.length }, (_, i): Case => {
+    const prefix = bytes.subarray(0, i + 1)
+    const next = bytes[i + 1] ?? 0
+    const id = `utf8.prefix.${i + 1}`
+    const about = `The first ${i + 1 === 1 ? 'byte' : `${i + 1} bytes`} of a Greek word of ${bytes.length}`
+    if (next >> 6 !== 0b10)
+      return passes(id, '6.6', `${about}, which end a character.`, [text(prefix)], [['text', prefix]])
+    return refuses(
+      id,
+      '6.6',
+      `${about}, which end inside a character: the end of the message decides.`,
+      [text(prefix), text('behind')],
+      [],
+      [invalid, 1007, { frame: 0, payload: 'end' }],
+    )
+  })
+}
+
 /** What is wrong is refused while more of the frame, or of the message, is to come. */
 const early: Case[] = [
   refuses(
@@ -218,5 +239,5 @@ export const utf8: Group = {
   about:
     'Well-formed and ill-formed texts, after table 3-7 of the Unicode standard: each is sent whole, byte by byte in fragments, and within other text. What is ill-formed is refused at the first byte that no continuation can mend.',
   autobahn: '6',
-  cases: [...valid, ...wrong, ...cutShort, ...splits(), ...early, ...others],
+  cases: [...valid, ...wrong, ...cutShort, ...splits(), ...prefixes(), ...early, ...others],
 }

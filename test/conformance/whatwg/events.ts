@@ -1,4 +1,5 @@
 import { CloseEvent, WebSocket } from '../../../src/websocket.ts'
+import { endings } from './endings.ts'
 import { see, type WebCase, type WebGroup } from './web-case.ts'
 
 const constants = { CONNECTING: 0, OPEN: 1, CLOSING: 2, CLOSED: 3 } as const
@@ -410,6 +411,6 @@ export const events: WebGroup = {
   name: 'events',
   title: 'Interface and events',
   about:
-    'The members of the class, its constants, events and their order, handlers, listeners, and `CloseEvent`.',
-  cases: [...shape, ...told, ...handled, ...closeEvents],
+    'The members of the class, its constants, events and their order, handlers, listeners, sockets that are left alone, and `CloseEvent`.',
+  cases: [...shape, ...told, ...endings, ...handled, ...closeEvents],
 }

@@ -1,4 +1,5 @@
 import type { FrameSpec } from '../../frames.ts'
+import { switching } from '../../support/answering-server.ts'
 import { see, type WebCase, type WebGroup } from './web-case.ts'
 
 /** Frames of a server, and what the listener of `message` gets of them. */
@@ -287,6 +288,55 @@ const handshakes: WebCase[] = [
         connection: header('connection'),
         origin: /^origin:/im.test(request),
       }
+    },
+  ),
+  see(
+    'handshake.nothing-of-a-page',
+    'No Referer, no cookies, also where an earlier answer has set one, and no credentials nobody asked for.',
+    [[], []],
+    async (stage) => {
+      const peer = await stage.scripted({ lines: 'Set-Cookie: a=b; Path=/\r\n' })
+      const { host } = new URL(peer.url)
+      const scheme = new URL(peer.url).protocol
+      await stage.open(`${peer.url}a`)
+      await stage.open(`${scheme}//name:secret@${host}/a`)
+      return peer.requests.map(
+        (request) => request.match(/^(?:referer|cookie|authorization|origin):/gim) ?? [],
+      )
+    },
+  ),
+  see(
+    'handshake.credentials',
+    'A server that answers 401 and speaks of Basic gets the name and the password of the URL.',
+    { state: 1, credentials: ['', 'Basic bmFtZTpzw6ljcmV0'] },
+    async (stage) => {
+      const server = await stage.answering((socket, accept) => {
+        if (/^authorization:/im.test(server.requests.at(-1) ?? '')) socket.write(switching(accept))
+        else
+          socket.end(
+            'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n',
+          )
+      })
+      const { socket } = await stage.open(server.url.replace('//', '//name:s%C3%A9cret@'))
+      const credentials = server.requests.map(
+        (request) => /^authorization: (.*)\r$/im.exec(request)?.[1] ?? '',
+      )
+      return { state: socket.readyState, credentials }
+    },
+  ),
+  see(
+    'handshake.credentials-refused',
+    'Credentials that the server does not take are given once: then the connection fails.',
+    { requests: 2, log: ['error 3', 'close 3 1006  unclean'] },
+    async (stage) => {
+      const server = await stage.answering((socket) => {
+        socket.end(
+          'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm="x"\r\nContent-Length: 0\r\n\r\n',
+        )
+      })
+      const watched = stage.socket(server.url.replace('//', '//name:wrong@'))
+      await watched.closed
+      return { requests: server.requests.length, log: watched.log }
     },
   ),
   see('handshake.keys-differ', 'Each connection has a key of its own.', 2, async (stage) => {

@@ -1,8 +1,11 @@
 // What a case of the WebSocket class is: something that is done with it, and all that has to be seen.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { type Server, serve } from '../../../src/index.ts'
 import { WebSocket } from '../../../src/websocket.ts'
+import { root } from '../../repo.ts'
 import { type Answer, AnsweringServer } from '../../support/answering-server.ts'
 import { type Script, type ScriptedClient, scriptedServer } from '../../support/scripted-server.ts'
 import { type Watched, watchSocket } from '../../support/watch-socket.ts'
@@ -25,7 +28,12 @@ export interface WebGroup {
   readonly title: string
   readonly about: string
   readonly cases: readonly WebCase[]
+  /** All servers speak TLS. Plays in a process of its own, which trusts their certificate. */
+  readonly secure?: boolean
 }
+
+/** The certificate that secure servers have, and its key. */
+export const fixture = (name: string): string => join(root, 'test/fixtures', name)
 
 /** A case in one call. */
 export function see(
@@ -38,10 +46,11 @@ export function see(
 }
 
 /** Plays a case; returns what was wrong, `undefined` when nothing was. */
-export async function playWebCase(subject: WebCase): Promise<string | undefined> {
-  await using stage = new WebStage()
+export async function playWebCase(subject: WebCase, secure = false): Promise<string | undefined> {
+  await using stage = new WebStage(secure)
   try {
     const seen = await stage.within(Promise.resolve(subject.play(stage)))
+    if (secure && !stage.served) return 'there was no server, and so no TLS'
     if (isDeepStrictEqual(seen, subject.expected)) return undefined
     return `saw ${inText(seen)}, not ${inText(subject.expected)}`
   } catch (error) {
@@ -62,30 +71,45 @@ type Scripted = AnsweringServer & { readonly scripted: ScriptedClient[] }
 export class WebStage implements AsyncDisposable {
   readonly #sockets: Watched[] = []
   readonly #servers: AsyncDisposable[] = []
+  readonly #tls: { readonly cert: Buffer; readonly key: Buffer } | undefined
   #timer: NodeJS.Timeout | undefined
+
+  constructor(secure = false) {
+    this.#tls = secure
+      ? { cert: readFileSync(fixture('localhost.crt')), key: readFileSync(fixture('localhost.key')) }
+      : undefined
+  }
+
+  /** Whether there has been a server. */
+  get served(): boolean {
+    return this.#servers.length > 0
+  }
 
   /** A server that echoes, and speaks the subprotocols `chat` and `superchat`. */
   async echo(): Promise<Server<'chat' | 'superchat'>> {
     const limits = { maxMessageSize: 16 * 1024 * 1024 }
-    const server = await serve({ subprotocols: ['chat', 'superchat'], limits }, async (conn) => {
-      for await (const { data, type } of conn.messages()) if (!conn.send(data, type)) await conn.drained()
-    })
+    const subprotocols = ['chat', 'superchat'] as const
+    return this.keep(
+      await serve({ subprotocols, limits, tls: this.#tls }, async (conn) => {
+        for await (const { data, type } of conn.messages()) if (!conn.send(data, type)) await conn.drained()
+      }),
+    )
+  }
+
+  /** Closes a server behind the case. */
+  keep<S extends AsyncDisposable>(server: S): S {
     this.#servers.push(server)
     return server
   }
 
   /** A server that says what it is told to, right or wrong. */
   async scripted(script: Script = {}): Promise<Scripted> {
-    const server = await scriptedServer(script)
-    this.#servers.push(server)
-    return server
+    return this.keep(await scriptedServer(script, this.#tls))
   }
 
   /** A server that answers the request as it is told. */
   async answering(answer: Answer): Promise<AnsweringServer> {
-    const server = await AnsweringServer.start(answer)
-    this.#servers.push(server)
-    return server
+    return this.keep(await AnsweringServer.start(answer, '127.0.0.1', this.#tls))
   }
 
   /** A socket, watched from the beginning. */
