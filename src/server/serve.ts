@@ -6,6 +6,7 @@ import {
   Server as TlsServer,
 } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { checkNames } from '../conn/options.ts'
 import { UsageError } from '../session/errors.ts'
 import type { RequiresAuthorize } from './authorize.ts'
@@ -14,7 +15,7 @@ import { openFastLane } from './fast-lane.ts'
 import type { ServerConn } from './server-conn.ts'
 import type { ServerStats } from './server-counters.ts'
 import { register } from './unclaimed.ts'
-import { type Handler, Upgrader } from './upgrader.ts'
+import { checkHandler, type Handler, Upgrader } from './upgrader.ts'
 import { handshakeTimeoutOf, type UpgraderOptions, upgraderOptionNames } from './upgrader-options.ts'
 import { watchAccept } from './watch-accept.ts'
 
@@ -74,11 +75,15 @@ export async function serve<Subprotocol extends string = string, Context = unkno
   handle: Handler<NoInfer<Subprotocol>, Context>,
 ): Promise<Server<Subprotocol, Context>> {
   checkOptions(options as ServeOptions)
+  checkHandler(handle)
   const { port, host = '127.0.0.1', tls, server: given, ...rest } = options
   const upgrader = new Upgrader(rest as UpgraderOptions) as unknown as Upgrader<Subprotocol, Context>
-  const onUpgrade = upgrader.handler(handle)
   const server = given ?? ownServer(tls, handshakeTimeoutOf(rest as UpgraderOptions))
-  const sockets = given === undefined ? trackSockets(server) : []
+  const strangers = given === undefined ? new Strangers(server) : undefined
+  const onUpgrade = upgrader.handler((conn) => {
+    strangers?.delete(conn.socket)
+    return handle(conn)
+  })
   if (given === undefined || port !== undefined) await listen(server, port ?? 0, host)
   if (given === undefined) watchAccept(server, rest.log)
   server.on('upgrade', onUpgrade)
@@ -99,7 +104,7 @@ export async function serve<Subprotocol extends string = string, Context = unkno
         const stopped = given === undefined ? stop(server) : undefined
         await upgrader.close(options)
         if (given !== undefined) server.off('upgrade', onUpgrade)
-        for (const socket of sockets) socket.destroy()
+        strangers?.destroy()
         await stopped
       })()
       return closing
@@ -156,18 +161,33 @@ function ownServer(tls: TlsOptions | undefined, handshakeTimeout: number): HttpS
   return server
 }
 
-/** The TCP connections of a server, whoever speaks on them: HTTP itself forgets those that are not, or no longer, its own. */
-function trackSockets(server: HttpServer): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>()
+/**
+ * The TCP connections of a server that are no WebSockets (yet), whoever speaks on them: HTTP itself forgets those that are
+ * not, or no longer, its own.
+ */
+class Strangers {
+  readonly #sockets = new Set<Duplex>()
   // One listener for all: a closure would cost memory for each connection.
-  function onClose(this: Socket): void {
-    sockets.delete(this)
+  readonly #onClose: (this: Duplex) => void
+
+  constructor(server: HttpServer) {
+    const sockets = this.#sockets
+    this.#onClose = function () {
+      sockets.delete(this)
+    }
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket)
+      socket.on('close', this.#onClose)
+    })
   }
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('close', onClose)
-  })
-  return sockets
+
+  delete(socket: Duplex): void {
+    if (this.#sockets.delete(socket)) socket.off('close', this.#onClose)
+  }
+
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy()
+  }
 }
 
 async function listen(server: HttpServer, port: number, host: string): Promise<void> {

@@ -201,8 +201,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `handle` is no function
    */
   handler(handle: Handler<Subprotocol, Context>): UpgradeListener {
-    if (typeof handle !== 'function')
-      throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the handler must be a function, not ${typeof handle}`)
+    checkHandler(handle)
     const upgrader = this
     const { anyPath } = this.#options
     function onUpgrade(this: unknown, request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -453,6 +452,12 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       console.error('silverback: onError failed:', second)
     }
   }
+}
+
+/** @throws UsageError `ERR_WS_INVALID_ARGUMENT` when it is no function */
+export function checkHandler(handle: unknown): void {
+  if (typeof handle !== 'function')
+    throw new UsageError('ERR_WS_INVALID_ARGUMENT', `the handler must be a function, not ${typeof handle}`)
 }
 
 /**
