@@ -64,7 +64,7 @@ export interface DiagnosticsEvents {
     readonly server: HttpServer
     /** The latest: what the system says, such as `ENFILE`; a `HandshakeError` where `maxConnections` of `server` is reached. */
     readonly error: Error
-    /** How many there were since it was published last. */
+    /** How many there were since it was published last; 0 where nobody can count them: no open files are left. */
     readonly count: number
   }
 }
@@ -166,10 +166,11 @@ export class Observer {
     })
   }
 
-  /** A server could not take so many TCP connections. */
+  /** A server could not take so many TCP connections; 0: nobody knows how many. */
   notAccepted(server: HttpServer, error: Error, count: number): void {
     publish('silverback:accept-error', { server, error, count })
-    const what = count === 1 ? 'a connection was' : `${count} connections were`
+    const what =
+      count === 0 ? 'connections are' : count === 1 ? 'a connection was' : `${count} connections were`
     this.#say({
       // Who has set a bound for connections knows that it will be reached.
       level: error instanceof HandshakeError ? 'warn' : 'error',

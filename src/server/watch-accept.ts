@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { type Log, Observer } from '../conn/observer.ts'
 import { processWheel, type TimerWheel, type WheelEntry } from '../conn/timer-wheel.ts'
 import { HandshakeError } from '../session/errors.ts'
+import { FilesWatch } from './files-watch.ts'
 
 /** While a failure repeats it is told this often, in milliseconds. */
 const INTERVAL = 10_000
@@ -21,12 +22,17 @@ export function watchAccept(
   const tell = (error: Error, count: number): void => observer.notAccepted(server, error, count)
   const failures = new Repeated(tell, wheel)
   const drops = new Repeated(tell, wheel)
+  // Nobody counts those.
+  const exhausted = new Repeated((error) => tell(error, 0), wheel)
+  const files = new FilesWatch((error) => exhausted.add(error), wheel)
   server.on('error', (error) => failures.add(error))
   // Node has closed the connection: there are as many as its own `maxConnections` allows.
   server.on('drop', () => drops.add(tooMany(server.maxConnections)))
   server.on('close', () => {
     failures.end()
     drops.end()
+    exhausted.end()
+    files.end()
   })
 }
 

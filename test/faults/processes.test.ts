@@ -17,6 +17,7 @@ describe('a server without files', { skip: inherits }, () => {
     await using conn = await dial(url)
     child.order('hoard')
     await child.says(/hoarding \d+: EMFILE\n/)
+    await child.says(/error accept-error connections are not accepted: EMFILE: [^\n]+\n/)
     for (let i = 0; i < 3; i++) {
       // Node takes and drops what it has no file for, and tells nobody but the client.
       await assert.rejects(
