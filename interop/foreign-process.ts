@@ -13,11 +13,24 @@ const patience = 20_000
 
 const running = new Set<ForeignProcess>()
 
-// A test file that the runner gives up is told so by SIGTERM, and has no `after` any more.
-process.once('exit', () => {
+function endAll(): void {
   for (const foreign of running) foreign.signal('SIGTERM')
-})
-process.once('SIGTERM', () => process.exit(143))
+}
+
+// A test file that the runner gives up is told so by SIGTERM, and has no `after` any more.
+function exit(): void {
+  process.exit(143)
+}
+
+function started(foreign: ForeignProcess): void {
+  if (running.size === 0) process.once('exit', endAll).once('SIGTERM', exit)
+  running.add(foreign)
+}
+
+function ended(foreign: ForeignProcess): void {
+  running.delete(foreign)
+  if (running.size === 0) process.off('exit', endAll).off('SIGTERM', exit)
+}
 
 /** Ends what still runs: a test that was given up does not get to do it itself. For `after`. */
 export async function endForeignProcesses(): Promise<void> {
@@ -41,12 +54,12 @@ export class ForeignProcess implements AsyncDisposable {
     this.exit = new Promise((resolve) => {
       child.once('error', (error) => this.#hear(String(error)))
       child.once('close', () => {
-        running.delete(this)
+        ended(this)
         resolve()
         this.#hear('')
       })
     })
-    running.add(this)
+    started(this)
   }
 
   #hear(text: string): void {

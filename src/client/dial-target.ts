@@ -1,5 +1,6 @@
 import { URL } from 'node:url'
 import { UsageError } from '../session/errors.ts'
+import { parseUrl } from '../session/parse-url.ts'
 
 /** Where to connect to, as a URL says it. */
 export interface DialTarget {
@@ -25,8 +26,8 @@ const schemes = ['ws:', 'wss:', 'ws+unix:', 'wss+unix:']
  */
 export function checkUrl(given: string | URL): URL {
   // Not quoted, here and below: it may hold a password or a token, which would get into logs.
-  if (!URL.canParse(String(given))) throw wrongUrl('what is given is not a URL')
-  const url = new URL(given)
+  const url = parseUrl(String(given))
+  if (url === undefined) throw wrongUrl('what is given is not a URL')
   if (!schemes.includes(url.protocol))
     throw wrongUrl(`the scheme must be ws or wss, not ${url.protocol.slice(0, -1)}`)
   if (url.username !== '' || url.password !== '')

@@ -2,6 +2,7 @@ import { domainToASCII, URL as NodeUrl } from 'node:url'
 import { abortable } from '../conn/abortable.ts'
 import { checkNames } from '../conn/options.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
+import { parseUrl } from '../session/parse-url.ts'
 import { authority, type DialTarget, withoutBrackets } from './dial-target.ts'
 import { wrongHeader } from './header-options.ts'
 import { type Environment, proxyFromEnvironment } from './proxy-environment.ts'
@@ -157,8 +158,8 @@ export function parseProxy(given: string | URL): ProxyAddress | string {
   // Else its scheme would be taken for the host.
   if (/^[^/\\@]*:[/\\]/.test(text) && !text.includes('://')) return 'behind its scheme comes ://'
   const full = text.includes('://') ? text : `http://${text}`
-  if (!NodeUrl.canParse(full)) return 'it is not a URL'
-  const url = new NodeUrl(full)
+  const url = parseUrl(full)
+  if (url === undefined) return 'it is not a URL'
   const scheme = url.protocol.slice(0, -1)
   if (!isScheme(scheme)) return 'a proxy has the scheme http, https, socks5 or socks5h'
   try {

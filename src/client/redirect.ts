@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { URL } from 'node:url'
+import { parseUrl } from '../session/parse-url.ts'
 import { type DialTarget, dialTarget } from './dial-target.ts'
 import type { DialTlsOptions } from './start-tls.ts'
 
@@ -32,9 +32,9 @@ const safeTls: ReadonlySet<string> = new Set(['ca', 'crl'] satisfies (keyof Dial
  */
 export function nextHop({ target, headers, tls }: Hop, given: string): Hop | string {
   const location = fromUtf8(given)
-  if (!URL.canParse(location, target.url.href)) return 'its Location is not a URL'
-  const url = new URL(location, target.url)
-  const relative = !URL.canParse(location)
+  const url = parseUrl(location, target.url)
+  if (url === undefined) return 'its Location is not a URL'
+  const relative = parseUrl(location) === undefined
   url.protocol = url.protocol.replace(/^http/, 'ws')
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
     return `its Location has the scheme ${url.protocol.slice(0, -1).slice(0, 20)}`

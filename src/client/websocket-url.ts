@@ -1,4 +1,5 @@
-import { URL } from 'node:url'
+import type { URL } from 'node:url'
+import { parseUrl } from '../session/parse-url.ts'
 import { isToken } from '../wire/header-grammar.ts'
 import { RuntimeDomException } from './runtime.ts'
 
@@ -10,8 +11,8 @@ import { RuntimeDomException } from './runtime.ts'
  */
 export function parseWebSocketUrl(given: string): URL {
   // Not quoted: it may hold a password or a token.
-  if (!URL.canParse(given)) throw syntaxError('The URL is invalid')
-  const url = new URL(given)
+  const url = parseUrl(given)
+  if (url === undefined) throw syntaxError('The URL is invalid')
   if (url.protocol === 'http:') url.protocol = 'ws:'
   else if (url.protocol === 'https:') url.protocol = 'wss:'
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:') {

@@ -1,3 +1,5 @@
+import { parseUrl } from '../session/parse-url.ts'
+
 /**
  * A target in the absolute form, as proxies get it: a host, and from the first slash behind it the path. No user, whom
  * a host could be taken for, and no backslash, which some take for a slash.
@@ -13,7 +15,7 @@ const absolute = /^https?:\/\/[^/?#\\@]+(\/[^?#\\]*)?(?=[?#]|$)/i
 export function requestPath(target: string): string {
   if (!target.startsWith('/')) {
     const match = absolute.exec(target)
-    return match !== null && URL.canParse(target) ? (match[1] ?? '/') : ''
+    return match !== null && parseUrl(target) !== undefined ? (match[1] ?? '/') : ''
   }
   const query = target.indexOf('?')
   return query < 0 ? target : target.slice(0, query)

@@ -6,6 +6,7 @@ import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
 import { defaultLimits, type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
+import { parseUrl } from '../session/parse-url.ts'
 import { isToken } from '../wire/header-grammar.ts'
 import type { Authorize } from './authorize.ts'
 import type { ConnectionLimitsOptions } from './connection-limits.ts'
@@ -268,7 +269,7 @@ function matcher(path: UpgraderOptions['path']): ResolvedUpgraderOptions['matche
 /** Whether requests can have this path: clients write it as a URL has it. */
 function isPath(path: unknown): boolean {
   if (typeof path !== 'string' || !path.startsWith('/')) return false
-  return URL.canParse(`ws://host${path}`) && new URL(`ws://host${path}`).pathname === path
+  return parseUrl(`ws://host${path}`)?.pathname === path
 }
 
 function checkHeaders(headers: AnswerHeaders): AnswerHeaders {
