@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { describeThrown } from '../session/as-error.ts'
 import { HandshakeError } from '../session/errors.ts'
 
 /**
@@ -48,7 +49,7 @@ function reason(cause: unknown): string {
   if (code?.endsWith('NO_APPLICATION_PROTOCOL'))
     return 'it does not speak HTTP/1.1 over TLS (ALPN), which a WebSocket needs'
   if (cause instanceof AggregateError) return `${code ?? 'failed'}${addresses(cause)}`
-  return code ?? (cause instanceof Error ? cause.message : String(cause))
+  return code ?? describeThrown(cause)
 }
 
 /** All addresses of a name were tried: the message of an `AggregateError` is empty. */
