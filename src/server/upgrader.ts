@@ -5,6 +5,7 @@ import { Link } from '../conn/link.ts'
 import type { LinkOwner } from '../conn/link-options.ts'
 import { Observer } from '../conn/observer.ts'
 import { printFailure } from '../conn/print-failure.ts'
+import { tellListener } from '../conn/tell-listener.ts'
 import type { Limits } from '../protocol/limits.ts'
 import {
   decideUpgrade,
@@ -404,7 +405,8 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   /** Gives back what was taken for a handshake, and refuses it. */
   #deny({ request, socket, acceptance, place }: Handshake, denial: Denial): HandshakeError {
     place?.release()
-    for (const extension of acceptance.extensions) extension.dispose?.()
+    for (const extension of acceptance.extensions)
+      tellListener('dispose of an extension', () => extension.dispose?.())
     return this.#refuse(request, socket, denial)
   }
 
