@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { describeThrown, isError } from '../session/as-error.ts'
 import { HandshakeError } from '../session/errors.ts'
 
 /**
@@ -47,8 +48,8 @@ function reason(cause: unknown): string {
   // What OpenSSL makes of the alert 120, and of a server that insists on HTTP/2.
   if (code?.endsWith('NO_APPLICATION_PROTOCOL'))
     return 'it does not speak HTTP/1.1 over TLS (ALPN), which a WebSocket needs'
-  if (cause instanceof AggregateError) return `${code ?? 'failed'}${addresses(cause)}`
-  return code ?? (cause instanceof Error ? cause.message : String(cause))
+  if (isError(cause) && cause instanceof AggregateError) return `${code ?? 'failed'}${addresses(cause)}`
+  return code ?? describeThrown(cause)
 }
 
 /** All addresses of a name were tried: the message of an `AggregateError` is empty. */
@@ -60,6 +61,7 @@ function addresses({ errors }: AggregateError): string {
 }
 
 function codeOf(cause: unknown): string | undefined {
-  const code = (cause as { code?: unknown } | null | undefined)?.code
+  // What is no error need not be readable.
+  const code = isError(cause) ? (cause as { code?: unknown }).code : undefined
   return typeof code === 'string' ? code : undefined
 }

@@ -4,6 +4,7 @@ import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '
 import { isAbortSignal } from '../conn/is-abort-signal.ts'
 import { type Log, Observer } from '../conn/observer.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import { printFailure } from '../conn/print-failure.ts'
 import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
@@ -182,5 +183,5 @@ function invalid(message: string): UsageError {
 }
 
 function reportFailure(error: unknown): void {
-  console.error('silverback: a message listener failed:', error)
+  printFailure('a message listener failed', error)
 }

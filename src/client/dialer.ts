@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { Conn } from '../conn/conn.ts'
 import { Link } from '../conn/link.ts'
+import { printFailure } from '../conn/print-failure.ts'
 import type { ClientAcceptance } from '../protocol/client-handshake.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
@@ -112,7 +113,7 @@ function open(
         try {
           await onError(error, conn)
         } catch (second) {
-          console.error('silverback: onError failed:', second)
+          printFailure('onError failed', second)
         }
       },
       onClosed: () => observer.closed(conn, link.closeInfo as CloseInfo),

@@ -1,4 +1,8 @@
 import type { Conn } from '../conn/conn.ts'
+import { isThenable } from '../conn/is-thenable.ts'
+import { silent } from '../conn/silent.ts'
+import { tellListener } from '../conn/tell-listener.ts'
+import { asError } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { CloseError, HandshakeError, UsageError } from '../session/errors.ts'
 import {
@@ -10,7 +14,6 @@ import {
 } from './reconnect-options.ts'
 import { RetrySchedule } from './retry-schedule.ts'
 import { judgeClose, judgeFailure } from './retry-verdict.ts'
-import { tellListener } from './tell-listener.ts'
 
 /** A connection of a series. */
 export interface LiveConnection {
@@ -53,7 +56,7 @@ export async function* liveConnections(
     } else {
       const openedAt = clock.now()
       // Told when it ends: the one who has it may take longer.
-      const lived = conn.closed.then(() => clock.now() - openedAt)
+      const lived = silent(conn.closed.then(() => clock.now() - openedAt))
       yield* lend(conn, { attempt, previous }, signal)
       previous = await conn.closed
       if (isAborted(signal)) return
@@ -150,26 +153,35 @@ function firstOf(
   signal: AbortSignal | undefined,
   ...events: readonly ((done: () => void) => () => void)[]
 ): Promise<void> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const stops: (() => void)[] = []
     let over = isAborted(signal)
     const done = (): void => {
       over = true
       signal?.removeEventListener('abort', done)
-      for (const stop of stops.splice(0)) stop()
+      for (const stop of stops.splice(0)) tellListener('taking back a wait', stop)
       resolve()
     }
     signal?.addEventListener('abort', done, { once: true })
-    for (const begin of events) if (!over) stops.push(begin(done))
+    try {
+      for (const begin of events) if (!over) stops.push(takeBack(begin(done)))
+    } catch (error) {
+      reject(error as Error)
+      over = true
+    }
     if (over) done()
   })
+}
+
+/** @throws UsageError `ERR_WS_INVALID_ARGUMENT` when an application's clock, or network, does not say how a wait is taken back */
+function takeBack(stop: unknown): () => void {
+  if (typeof stop === 'function') return stop as () => void
+  if (isThenable(stop)) silent(Promise.resolve(stop))
+  const message = `clock.after and network.onOnline must return a function, not ${typeof stop}`
+  throw new UsageError('ERR_WS_INVALID_ARGUMENT', message)
 }
 
 /** Asked anew each time: an `await` in between may have changed it. */
 function isAborted(signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('what was thrown is no Error', { cause: error })
 }

@@ -1,6 +1,8 @@
 import { type Conn, stringify } from '../conn/conn.ts'
 import { checkNames } from '../conn/options.ts'
 import { silent } from '../conn/silent.ts'
+import { tellListener } from '../conn/tell-listener.ts'
+import { asError } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { CloseError, UsageError } from '../session/errors.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
@@ -23,7 +25,6 @@ import {
   type QueuedMessage,
   SendQueue,
 } from './send-queue.ts'
-import { tellListener } from './tell-listener.ts'
 
 /** What a {@link ReconnectingConn} is doing. */
 export type ReconnectingState = 'connecting' | 'open' | 'waiting' | 'closing' | 'closed'
@@ -259,7 +260,7 @@ export class ReconnectingConn<Subprotocol extends string = string>
       for await (const live of liveConnections(url, resolved, (phase) => this.#onPhase(phase)))
         await this.#serve(live)
     } catch (reason) {
-      error = reason instanceof Error ? reason : new Error('what was thrown is no Error', { cause: reason })
+      error = asError(reason)
     }
     given?.removeEventListener('abort', onAbort)
     const end: ReconnectingEnd = { error, last: this.#last }

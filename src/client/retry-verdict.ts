@@ -1,3 +1,4 @@
+import { isError } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import {
   CloseError,
@@ -198,7 +199,6 @@ interface Cause {
 /** An error and what led to it. */
 function causes(error: unknown): Cause[] {
   const found: Cause[] = []
-  for (let cause = error; cause instanceof Error && found.length < MOST_CAUSES; cause = cause.cause)
-    found.push(cause)
+  for (let cause = error; isError(cause) && found.length < MOST_CAUSES; cause = cause.cause) found.push(cause)
   return found
 }

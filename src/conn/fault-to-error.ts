@@ -1,6 +1,9 @@
 import type { Fault } from '../protocol/fault.ts'
 import { type CodeOf, errorKinds, LimitError, ProtocolError } from '../session/errors.ts'
 
+// The link wants both.
+export { asError } from '../session/as-error.ts'
+
 /** The engine's fault as the error that users see. */
 export function faultToError(fault: Fault): ProtocolError | LimitError {
   if (fault.limit !== undefined && errorKinds[fault.code] === 'LimitError') {
@@ -13,9 +16,4 @@ export function faultToError(fault: Fault): ProtocolError | LimitError {
     message,
     cause === undefined ? undefined : { cause },
   )
-}
-
-/** What was thrown, which can be anything. */
-export function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error('what was thrown is no Error', { cause: error })
 }

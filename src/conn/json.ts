@@ -7,6 +7,7 @@ import { isThenable } from './is-thenable.ts'
 import type { Link } from './link.ts'
 import { messageIterator } from './message-iterator.ts'
 import { signalOf } from './options.ts'
+import { silent } from './silent.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -49,7 +50,7 @@ export function jsonIterator<T>(
   const take = (owner: object) => link.inbox.take('string', signal, owner)
   const messages = messageIterator(link, take, ({ data }) => data)
   let failed = false
-  const next = async (): Promise<IteratorResult<T, undefined>> => {
+  const step = async (): Promise<IteratorResult<T, undefined>> => {
     while (!failed) {
       const { done, value: data } = await messages.next()
       if (done === true) return { done, value: undefined }
@@ -66,7 +67,8 @@ export function jsonIterator<T>(
     throw await link.ended()
   }
   const iterator: AsyncIterableIterator<T, undefined> = {
-    next,
+    // Nobody need wait for it.
+    next: () => silent(step()),
     async return() {
       await messages.return?.()
       return { done: true, value: undefined }

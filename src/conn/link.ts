@@ -26,6 +26,7 @@ import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
+import { tellListener } from './tell-listener.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
 /** Where a stream has its link. */
@@ -411,7 +412,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   /** Returns when to look again. */
   #ping(now: number): number {
-    this.#protocol.idle()
+    tellListener('idle of an extension', () => this.#protocol.idle())
     // While the last ping waits to leave, another one behind it would only make what waits grow.
     if (this.#outbox.left >= this.#pingEnd) {
       this.#roundTrips ??= new RoundTrips(this.#wheel)
@@ -575,7 +576,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.sender.clear()
     if (this.#terminated && protocol.closedBy === undefined) protocol.closedBy = 'local'
     protocol.receiveEnd()
-    protocol.dispose()
+    tellListener('dispose of an extension', () => protocol.dispose())
     this.#wheel.cancel(this)
     this.#rest = undefined
     const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)

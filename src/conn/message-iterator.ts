@@ -1,6 +1,7 @@
 import type { CloseInfo } from '../session/close-info.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import type { Link } from './link.ts'
+import { silent } from './silent.ts'
 
 /**
  * Iterates over the messages of a connection. Written by hand, since an async generator costs three promises a message.
@@ -27,8 +28,25 @@ export function messageIterator<T, Taken>(
     throw link.closeError
   }
   const iterator: AsyncIterableIterator<T, undefined> = {
-    async next() {
-      return settle(left ? undefined : await take(iterator))
+    next() {
+      try {
+        const taken = left ? undefined : take(iterator)
+        if (!(taken instanceof Promise)) return Promise.resolve(settle(taken))
+        // Nobody need wait for it. Silenced only where it fails: one more promise for each message would cost.
+        const next = taken.then(
+          (message) => {
+            if (message === undefined) silent(next)
+            return settle(message)
+          },
+          (error: unknown): never => {
+            silent(next)
+            throw error
+          },
+        )
+        return next
+      } catch (error) {
+        return silent(Promise.reject(error))
+      }
     },
     async return() {
       left = true

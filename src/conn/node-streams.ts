@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { isError } from '../session/as-error.ts'
 import { UsageError } from '../session/errors.ts'
 import type { Data } from '../session/message.ts'
 import { onAbort } from './on-abort.ts'
@@ -28,7 +29,7 @@ function isMistake(stream: Readable, error: Error): boolean {
 
 /** Only an error fails a stream for everybody who listens; a signal may be aborted with anything. */
 function asError(reason: unknown): Error {
-  if (reason instanceof Error) return reason
+  if (isError(reason)) return reason
   const error = new Error('aborted', { cause: reason })
   error.name = 'AbortError'
   return error

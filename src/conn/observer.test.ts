@@ -3,6 +3,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { createServer, IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { connectedPair } from '../../test/support/connected-pair.ts'
 import { HandshakeError } from '../session/errors.ts'
@@ -123,6 +124,31 @@ describe('Observer', () => {
         ['warn', 'request for "/" refused with 403: Origin not allowed', false],
         ['error', 'request for "/" refused with 500: could not', true],
       ],
+    )
+  })
+
+  it('survives a log that rejects', async (t) => {
+    const print = t.mock.method(console, 'error', () => {})
+    const error = new Error('disk full')
+    const observer = new Observer(async () => {
+      throw error
+    })
+    observer.dialFailed('ws://example.com/', new Error('no'))
+    // Its rejection would end the process, if nobody heard of it.
+    await setImmediate()
+    assert.deepEqual(
+      print.mock.calls.map(({ arguments: given }) => given),
+      [['silverback: log failed:', error]],
+    )
+  })
+
+  it('says that something went wrong, whatever was thrown', () => {
+    const entries: LogEntry[] = []
+    const thrown: unknown = JSON.parse('{"toString":0,"valueOf":0}')
+    new Observer((entry) => void entries.push(entry)).dialFailed('ws://example.com/', thrown)
+    assert.deepEqual(
+      entries.map(({ message, error }) => [message, error]),
+      [['no connection to ws://example.com/: something that cannot be described', thrown]],
     )
   })
 

@@ -1,9 +1,11 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import { describeThrown } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { CloseError, HandshakeError } from '../session/errors.ts'
 import type { Conn } from './conn.ts'
 import { endsQuietly } from './message-iterator.ts'
+import { tellListener } from './tell-listener.ts'
 
 /**
  * What is published on the channels of `node:diagnostics_channel`, by their names. Subscribers see every connection of
@@ -88,7 +90,7 @@ export interface LogEntry {
 }
 
 /**
- * Takes log entries; fits any logger by one line.
+ * Takes log entries; fits any logger by one line. One that throws, or rejects, is printed with `console.error`.
  *
  * @example
  * ```ts
@@ -139,7 +141,7 @@ export class Observer {
     this.#say({
       level: 'error',
       event: 'error',
-      message: `${subject(conn)}: ${describe(error)}`,
+      message: `${subject(conn)}: ${describeThrown(error)}`,
       conn,
       error,
     })
@@ -161,7 +163,7 @@ export class Observer {
     this.#say({
       level: 'warn',
       event: 'dial-error',
-      message: `no connection to ${url}: ${describe(error)}`,
+      message: `no connection to ${url}: ${describeThrown(error)}`,
       error,
     })
   }
@@ -181,11 +183,8 @@ export class Observer {
   }
 
   #say(entry: LogEntry): void {
-    try {
-      this.#log?.({ ...entry, message: oneLine(entry.message) })
-    } catch (error) {
-      console.error('silverback: log failed:', error)
-    }
+    const log = this.#log
+    if (log !== undefined) tellListener('log', () => log({ ...entry, message: oneLine(entry.message) }))
   }
 }
 
@@ -205,8 +204,4 @@ function oneLine(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
   })
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

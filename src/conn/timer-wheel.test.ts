@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { assertNoLeaks } from '../../test/leaks.ts'
@@ -224,6 +226,40 @@ describe('TimerWheel', () => {
 })
 
 describe('systemClock', () => {
+  it('lets what came during a stall be read before it ticks', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const peer = connect(port, '127.0.0.1')
+    const [[socket]] = (await Promise.all([once(server, 'connection'), once(peer, 'connect')])) as [
+      [Socket],
+      unknown,
+    ]
+    const seen: string[] = []
+    const read = once(
+      socket.on('data', () => seen.push('data')),
+      'data',
+    )
+    const wheel = new TimerWheel()
+    const due = new Promise<void>((resolve) => {
+      const entry = new Entry(() => {
+        seen.push('due')
+        resolve()
+      })
+      wheel.schedule(entry, 2 * TICK)
+    })
+    // Timers come next in this turn of the event loop, and only then what the kernel has.
+    await new Promise((resolve) => setImmediate(resolve))
+    peer.write('x')
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10 * TICK)
+    await Promise.all([read, due])
+    peer.destroy()
+    socket.destroy()
+    server.close()
+    await once(server, 'close')
+    assert.deepEqual(seen, ['data', 'due'])
+  })
+
   it('goes on, calls back until it is stopped, and does not keep the process alive', async () => {
     const before = systemClock.now()
     // Something must: the interval itself does not.

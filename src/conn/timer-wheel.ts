@@ -1,6 +1,6 @@
 // Not the global ones, which fake timers replace: connections must live on under them.
 import { performance } from 'node:perf_hooks'
-import { clearInterval, setInterval } from 'node:timers'
+import { clearImmediate, clearInterval, setImmediate, setInterval } from 'node:timers'
 
 /** Time as the wheel needs it; tests bring their own. */
 export interface Clock {
@@ -10,13 +10,21 @@ export interface Clock {
   every(milliseconds: number, tick: () => void): () => void
 }
 
-/** The process's monotonic clock. */
+/** The process's monotonic clock. It ticks when what the kernel holds has been read. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   every(milliseconds, tick) {
-    const timer = setInterval(tick, milliseconds)
+    let turn: NodeJS.Immediate | undefined
+    // Behind the reading of this turn: when the process was stopped or blocked, what its peers sent meanwhile still waits
+    // in the kernel, and timers come first.
+    const timer = setInterval(() => {
+      turn = setImmediate(tick)
+    }, milliseconds)
     timer.unref()
-    return () => clearInterval(timer)
+    return () => {
+      clearInterval(timer)
+      clearImmediate(turn)
+    }
   },
 }
 
@@ -40,8 +48,9 @@ const MAX_STEP = 10
  * All deadlines of all connections behind one timer. An entry has one deadline at a time; setting it costs two
  * pointers and no allocation. Deadlines are kept to the tick: up to 200 ms late, never early.
  *
- * Time that the process slept through (a debugger, SIGSTOP, a blocked event loop) counts for a second at most: the
- * peers' bytes wait in the kernel meanwhile, and nobody must be declared dead before they were read.
+ * Time that the process slept through (a debugger, SIGSTOP, a blocked event loop) counts for a second at most, so that
+ * peers have time to do what they could not. What they did meanwhile is read before anybody is declared dead: the clock
+ * sees to that.
  */
 export class TimerWheel {
   /** Milliseconds that the wheel has lived through. */

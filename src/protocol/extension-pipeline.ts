@@ -134,14 +134,24 @@ export class ExtensionPipeline {
     this.#variant = variantOf(this.#extensions)
   }
 
-  /** The peer has been silent for a while: what can be made again is released. */
-  idle(): void {
-    for (const extension of this.#extensions) extension.idle?.()
+  /**
+   * The peer has been silent for a while: what can be made again is released.
+   *
+   * @returns what the extensions answered, if that has to be waited for
+   * @throws what the first of the extensions throws that fails, once all have been called
+   */
+  idle(): Promise<unknown> | undefined {
+    return forAll(this.#extensions, (extension) => extension.idle?.())
   }
 
-  /** Releases what the extensions hold. */
-  dispose(): void {
-    for (const extension of this.#extensions) extension.dispose?.()
+  /**
+   * Releases what the extensions hold.
+   *
+   * @returns as {@link idle}
+   * @throws as {@link idle}
+   */
+  dispose(): Promise<unknown> | undefined {
+    return forAll(this.#extensions, (extension) => extension.dispose?.())
   }
 
   #encode(opcode: number, plain: Uint8Array): EncodedMessage {
@@ -167,6 +177,27 @@ export class ExtensionPipeline {
     this.counters.plainSent += plainLength
     this.counters.encodedSent += payload.length
   }
+}
+
+function forAll(
+  extensions: readonly Extension[],
+  call: (extension: Extension) => unknown,
+): Promise<unknown> | undefined {
+  let failure: { readonly thrown: unknown } | undefined
+  const answers: unknown[] = []
+  for (const extension of extensions) {
+    try {
+      const answer = call(extension)
+      if (answer !== undefined) answers.push(answer)
+    } catch (thrown) {
+      failure ??= { thrown }
+    }
+  }
+  const all = answers.length === 0 ? undefined : Promise.all(answers)
+  if (failure === undefined) return all
+  // One is told: the others' must not end the process.
+  all?.catch(() => {})
+  throw failure.thrown
 }
 
 function variantOf(extensions: readonly Extension[]): Variant {

@@ -45,9 +45,9 @@ export interface Extension {
   decoder?(): StreamDecoder | undefined
   /** Sets the effort spent on what is sent from now on, 0 to 9, where there is such a thing. */
   setLevel?(level: number): void
-  /** Called now and then while the peer is silent: what can be made again is to be released. */
+  /** Called now and then while the peer is silent: what can be made again is to be released. What it throws is printed. */
   idle?(): void
-  /** Called once, when the connection has ended. */
+  /** Called once, when the connection has ended. What it throws is printed. */
   dispose?(): void
 }
 

@@ -389,13 +389,13 @@ export class Protocol {
   }
 
   /** The peer has been silent for a while: the extensions release what they can make again. */
-  idle(): void {
-    this.#extensions?.idle()
+  idle(): Promise<unknown> | undefined {
+    return this.#extensions?.idle()
   }
 
   /** Releases what the extensions hold. */
-  dispose(): void {
-    this.#extensions?.dispose()
+  dispose(): Promise<unknown> | undefined {
+    return this.#extensions?.dispose()
   }
 
   /** @internal */

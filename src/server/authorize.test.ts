@@ -48,7 +48,30 @@ describe('verdictOf', () => {
   }
 })
 
+/** Throws at every look at it. */
+const hostile = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+it('takes an answer that cannot be looked at for a mistake', () => {
+  const verdict = verdictOf(hostile())
+  assert.ok(!verdict.accepted)
+  assert.deepEqual([verdict.status, verdict.code], [500, 'ERR_WS_SERVER'])
+  const unreadable = Object.defineProperty(new Error(''), 'message', { get: hostile })
+  assert.equal(verdictOf(unreadable).accepted, false)
+})
+
 describe('verdictOfError', () => {
+  it('is 500 also for what cannot be looked at', () => {
+    const thrown = hostile()
+    const verdict = verdictOfError(thrown)
+    assert.ok(!verdict.accepted)
+    assert.equal(verdict.status, 500)
+    assert.ok(verdict.cause === thrown)
+  })
+
   it('is 500, and keeps the cause from the client', () => {
     for (const cause of [new Error('a secret'), 'a secret', undefined]) {
       const verdict = verdictOfError(cause)

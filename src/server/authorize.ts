@@ -40,6 +40,15 @@ export type Verdict = Denial | { readonly accepted: true; readonly context: unkn
 
 /** What an answer means. */
 export function verdictOf(answer: unknown): Verdict {
+  try {
+    return judge(answer)
+  } catch (cause) {
+    // A proxy can throw at any look at it.
+    return serverError(cause)
+  }
+}
+
+function judge(answer: unknown): Verdict {
   if (isRefusal(answer)) {
     const { status, headers, body } = answer
     return deny(status, 'ERR_WS_UNAUTHORIZED', 'not authorized', { headers, body })
@@ -54,7 +63,12 @@ export function verdictOf(answer: unknown): Verdict {
 
 /** What it means that `authorize` threw, or rejected. */
 export function verdictOfError(error: unknown): Verdict {
-  return isRefusal(error) ? verdictOf(error) : serverError(error)
+  try {
+    if (isRefusal(error)) return verdictOf(error)
+  } catch {
+    // A proxy can throw at any look at it: it is no refusal.
+  }
+  return serverError(error)
 }
 
 /** What is meant to keep out, one would think: errors, and the responses of the fetch API. */

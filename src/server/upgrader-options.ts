@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type ExtensionOptions, extensionOptionNames, resolveExtensions } from '../conn/extension-options.ts'
 import type { Log } from '../conn/observer.ts'
 import { checkNames, checkSubprotocols } from '../conn/options.ts'
+import { printFailure } from '../conn/print-failure.ts'
 import type { SlowPolicy } from '../conn/sender.ts'
 import type { ExtensionFactory } from '../protocol/extension.ts'
 import { defaultLimits, type Limits, resolveLimits } from '../protocol/limits.ts'
@@ -294,11 +295,11 @@ function atOnce<T>(name: string, value: T): T {
 
 /** A refusal whose cause is the application: somebody has to hear of it. */
 function reportOwnFailure({ reason }: Rejection): undefined {
-  if (reason.code === 'ERR_WS_SERVER') console.error('silverback: an upgrade request failed:', reason.cause)
+  if (reason.code === 'ERR_WS_SERVER') printFailure('an upgrade request failed', reason.cause)
 }
 
 function reportFailure(error: unknown): void {
-  console.error('silverback: a connection handler failed:', error)
+  printFailure('a connection handler failed', error)
 }
 
 function noAddress(): undefined {}

@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream'
 import { Link } from '../conn/link.ts'
 import type { LinkOwner } from '../conn/link-options.ts'
 import { Observer } from '../conn/observer.ts'
+import { printFailure } from '../conn/print-failure.ts'
+import { tellListener } from '../conn/tell-listener.ts'
 import type { Limits } from '../protocol/limits.ts'
 import {
   decideUpgrade,
@@ -11,6 +13,7 @@ import {
   type ServerAcceptance,
   type ServerDecision,
 } from '../protocol/server-handshake.ts'
+import { isError } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { keepRequest } from '../session/handshake-request.ts'
@@ -240,7 +243,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     const onFailed = (error: unknown): void => {
       // That the connection ended is no failure of the handler.
       if (link.state === 'closed' && error === link.closeError) return
-      void link.close(CloseCode.InternalError, 'internal error', error instanceof Error ? error : undefined)
+      void link.close(CloseCode.InternalError, 'internal error', isError(error) ? error : undefined)
       void this.#report(error, conn)
     }
     try {
@@ -402,7 +405,8 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
   /** Gives back what was taken for a handshake, and refuses it. */
   #deny({ request, socket, acceptance, place }: Handshake, denial: Denial): HandshakeError {
     place?.release()
-    for (const extension of acceptance.extensions) extension.dispose?.()
+    for (const extension of acceptance.extensions)
+      tellListener('dispose of an extension', () => extension.dispose?.())
     return this.#refuse(request, socket, denial)
   }
 
@@ -428,7 +432,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
       reject(socket, status, { headers, body: custom.body ?? rejection.body })
       return denialError(denial, { status, headers })
     } catch (cause) {
-      console.error('silverback: onReject failed:', cause)
+      printFailure('onReject failed', cause)
       reject(socket, 500)
       return denialError(deny(500, 'ERR_WS_SERVER', 'onReject failed', { cause }))
     }
@@ -449,7 +453,7 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
     try {
       await this.#options.onError(error, conn)
     } catch (second) {
-      console.error('silverback: onError failed:', second)
+      printFailure('onError failed', second)
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { describeThrown } from './as-error.ts'
 import type { CloseFrame, CloseInfo } from './close-info.ts'
 
 /** The class of error that a code belongs to. */
@@ -262,7 +263,7 @@ export class CloseError extends WebSocketError {
   /** Made by the library. */
   constructor(info: CloseInfo) {
     const { code, reason, by, error } = info
-    const why = error === undefined ? '' : `: ${error.message}`
+    const why = error === undefined ? '' : `: ${describeThrown(error)}`
     super(
       'ERR_WS_CLOSED',
       `connection closed with ${code}${reason === '' ? '' : ` "${reason}"`} by ${by === 'network' ? 'the network' : `the ${by} side`}${why}`,

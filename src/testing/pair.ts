@@ -4,6 +4,7 @@ import { Conn } from '../conn/conn.ts'
 import { type ExtensionOptions, extensionOptionNames } from '../conn/extension-options.ts'
 import { Link } from '../conn/link.ts'
 import { checkNames } from '../conn/options.ts'
+import { printFailure } from '../conn/print-failure.ts'
 import type { SlowPolicy } from '../conn/sender.ts'
 import { TimerWheel } from '../conn/timer-wheel.ts'
 import type { Extension } from '../protocol/extension.ts'
@@ -214,7 +215,7 @@ function link<Side extends Conn>(
         try {
           await side.onError(error, conn())
         } catch (second) {
-          console.error('silverback: onError failed:', second)
+          printFailure('onError failed', second)
         }
       },
       onClosed() {},

@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { printFailure } from './print-failure.ts'
+
+it('prints what failed, and with what', (t) => {
+  const print = t.mock.method(console, 'error', () => {})
+  const error = new Error('disk full')
+  printFailure('log failed', error)
+  assert.deepEqual(print.mock.calls[0]?.arguments, ['silverback: log failed:', error])
+})
+
+it('prints what it can of what throws when it is printed', (t) => {
+  const written = t.mock.method(process.stderr, 'write', () => true)
+  const error = Object.defineProperty(new Error('disk full'), 'stack', {
+    get() {
+      throw new Error('no stack')
+    },
+  })
+  printFailure('log failed', error)
+  assert.deepEqual(
+    written.mock.calls.map(({ arguments: [text] }) => text),
+    ['silverback: log failed: disk full\n'],
+  )
+})
