@@ -79,6 +79,11 @@ function leaks(): string {
     .join(', ')
 }
 
+/** What a program has put there on purpose does not count from now on. */
+export function keepWhatIsThere(): void {
+  watched.clear()
+}
+
 /**
  * Fails when something is left that was not there when this module was loaded: what keeps the process alive, and what
  * does not, namely servers and timers that are unreferenced, listeners of the process, subscribers of our diagnostics

@@ -1,7 +1,7 @@
 // Many runs, some at a time, with a look at what they leave behind.
 
 import { getEventListeners, setMaxListeners } from 'node:events'
-import { assertNoLeaks } from '../leaks.ts'
+import { assertNoLeaks, keepWhatIsThere } from '../leaks.ts'
 import { type RunResult, runOnce } from './run-once.ts'
 
 /** What came of them. */
@@ -75,6 +75,7 @@ export async function runMany(options: Runs): Promise<Summary> {
   const onWarning = (warning: Error): void => void warnings.push(warning)
   process.on('warning', onWarning)
   const intervals = countIntervals()
+  keepWhatIsThere()
   // Every other run uses it, as a program has one signal for all that it does.
   const lasting = new AbortController().signal
   setMaxListeners(0, lasting)
