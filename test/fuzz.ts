@@ -274,7 +274,6 @@ async function fail(plant: string | undefined, index: number): Promise<void> {
 }
 
 async function main({ streams, seconds, seed, first, stuck, plant }: Options): Promise<number> {
-  process.stdout.write(`seed ${seed}\n`)
   const outcomes = new Map<string, number>()
   const start = performance.now()
   const count = (outcome: string): void => {
@@ -300,6 +299,8 @@ async function main({ streams, seconds, seed, first, stuck, plant }: Options): P
   }
   process.once('SIGINT', onInterrupt)
   process.once('exit', onExit)
+  // Who reads this may interrupt.
+  process.stdout.write(`seed ${seed}\n`)
   const lookAtMemory = (): void => {
     if (baseline === 0) return
     looked = true

@@ -14,18 +14,32 @@ const server = await serve(
   },
 )
 const files: number[] = []
+let hoarding: NodeJS.Timeout | undefined
+
+/** Takes all files there are; returns why there are no more. */
+function hoard(): string | undefined {
+  try {
+    for (;;) files.push(openSync('/dev/null', 'r'))
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code
+  }
+}
+
 createInterface({ input: process.stdin })
   .on('line', (line) => {
     if (line === 'hoard') {
-      try {
-        for (;;) files.push(openSync('/dev/null', 'r'))
-      } catch (error) {
-        say(`hoarding ${files.length}: ${(error as NodeJS.ErrnoException).code}`)
-      }
+      const why = hoard()
+      say(`hoarding ${files.length}: ${why}`)
+      // One that somebody had open may come back.
+      hoarding = setInterval(hoard, 50)
     } else if (line === 'free') {
+      clearInterval(hoarding)
       for (const file of files.splice(0)) closeSync(file)
       say('freed')
     }
   })
-  .on('close', () => void server.close())
+  .on('close', () => {
+    clearInterval(hoarding)
+    void server.close()
+  })
 say(`listening at ${server.url}`)
