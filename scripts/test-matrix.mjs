@@ -211,6 +211,8 @@ async function main() {
   if (options.help) return console.log(help)
   console.log('▶ the runtimes')
   await installPackages(folder, (text) => console.log(`  ${text}`))
+  // Some documents show code beside that of others.
+  await installPackages('interop', (text) => console.log(`  ${text}`))
   const known = knownFailures(readFileSync(page, 'utf8'))
   const results = []
   for (const runtime of options.chosen) results.push(await runRuntime(runtime, options, known))

@@ -11,6 +11,8 @@ export interface Flushable {
 const SLICE = 10
 /** To ask for the time costs little, but not nothing. */
 const FLUSHES_PER_LOOK = 32
+/** So many that come meanwhile are taken between two slices. */
+const FEW = 32
 
 /** Flushes what there is to be flushed, turn by turn. */
 export class Flusher {
@@ -48,6 +50,11 @@ export class Flusher {
     this.#scheduled = false
     if (this.#at === this.#row.length) {
       this.#row = this.#dirty
+      this.#dirty = []
+      this.#at = 0
+    } else if (this.#dirty.length <= FEW) {
+      // An answer to one need not wait for a message to thousands. Nobody is in both: who waits in the row is not put behind it.
+      this.#row.splice(0, this.#at, ...this.#dirty)
       this.#dirty = []
       this.#at = 0
     }

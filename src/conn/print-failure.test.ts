@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { inspect } from 'node:util'
 import { printFailure } from './print-failure.ts'
 
 it('prints what failed, and with what', (t) => {
@@ -11,9 +12,9 @@ it('prints what failed, and with what', (t) => {
 
 it('prints what it can of what throws when it is printed', (t) => {
   const written = t.mock.method(process.stderr, 'write', () => true)
-  const error = Object.defineProperty(new Error('disk full'), 'stack', {
-    get() {
-      throw new Error('no stack')
+  const error = Object.assign(new Error('disk full'), {
+    [inspect.custom]() {
+      throw new Error('not to be looked at')
     },
   })
   printFailure('log failed', error)

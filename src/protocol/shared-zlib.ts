@@ -17,8 +17,9 @@ interface ZlibHandle {
 }
 
 /** Longer messages are not worth it: to set zlib up is then a small part of the work. */
-const LONGEST_INPUT = 16 * 1024
-const LONGEST_OUTPUT = 64 * 1024
+const LONGEST_MESSAGE = 16 * 1024
+/** What is longer inflates to more than that, as a rule. */
+const LONGEST_DEFLATED = 3 * 1024
 
 /** Each holds up to 256 KiB for as long as the process lives. */
 const MOST_DEFLATERS = 8
@@ -34,41 +35,61 @@ const MOST_DEFLATERS = 8
 export class SharedZlib {
   readonly #create: () => ZlibStream
   readonly #flush: number
+  readonly #longest: number
+  /** Hooks of `node:async_hooks` are called from within. */
+  #busy = false
   #stream: ZlibStream | undefined
   #handle: ZlibHandle | undefined
 
-  private constructor(create: () => unknown, flush: number) {
+  private constructor(create: () => unknown, flush: number, longest: number) {
     this.#create = create as () => ZlibStream
     this.#flush = flush
+    this.#longest = longest
   }
 
   /** To be given messages as they are; what comes out ends with a flush. */
   static deflater(options: ZlibOptions): SharedZlib {
-    return new SharedZlib(() => createDeflateRaw(options), constants.Z_SYNC_FLUSH)
+    return new SharedZlib(() => createDeflateRaw(options), constants.Z_SYNC_FLUSH, LONGEST_MESSAGE)
   }
 
   /** To be given whole deflate streams, no more and no less. */
   static inflater(): SharedZlib {
-    const create = (): unknown => createInflateRaw({ maxOutputLength: LONGEST_OUTPUT })
-    return new SharedZlib(create, constants.Z_FINISH)
+    const create = (): unknown => createInflateRaw({ maxOutputLength: LONGEST_MESSAGE })
+    return new SharedZlib(create, constants.Z_FINISH, LONGEST_DEFLATED)
   }
 
   /** What the bytes give; `undefined` for what must be found out in another way. */
   run(bytes: Uint8Array): Buffer | undefined {
-    if (bytes.length > LONGEST_INPUT) return undefined
+    if (bytes.length > this.#longest || this.#busy) return undefined
+    this.#busy = true
     try {
       const stream = this.#opened()
       const output = stream._processChunk(bytes, this.#flush)
-      stream._handle = this.#handle as ZlibHandle
-      stream.reset()
-      stream.removeAllListeners('error')
-      stream.on('error', ignore)
+      this.#renew(stream)
       // The stream writes into the same memory each time.
       return stream.bytesWritten === bytes.length ? Buffer.from(output) : undefined
-    } catch {
-      this.#drop()
+    } catch (error) {
+      this.#recover(error)
       return undefined
+    } finally {
+      this.#busy = false
     }
+  }
+
+  #renew(stream: ZlibStream): void {
+    stream._handle = this.#handle as ZlibHandle
+    stream.reset()
+    stream.removeAllListeners('error')
+    stream.on('error', ignore)
+  }
+
+  /** Of one that gave too much all is known; of one that failed otherwise, nothing. */
+  #recover(error: unknown): void {
+    try {
+      const isWhole = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
+      if (isWhole && this.#stream !== undefined) return this.#renew(this.#stream)
+    } catch {}
+    this.#drop()
   }
 
   #opened(): ZlibStream {
@@ -83,7 +104,6 @@ export class SharedZlib {
     return stream
   }
 
-  /** After a failure nothing is known of its state. */
   #drop(): void {
     const handle = this.#handle
     this.#stream = this.#handle = undefined

@@ -2,7 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { type Log, Observer } from '../conn/observer.ts'
 import { processWheel, type TimerWheel, type WheelEntry } from '../conn/timer-wheel.ts'
 import { HandshakeError } from '../session/errors.ts'
-import { FilesWatch } from './files-watch.ts'
+import { watchFiles } from './watch-files.ts'
 
 /** While a failure repeats it is told this often, in milliseconds. */
 const INTERVAL = 10_000
@@ -24,7 +24,7 @@ export function watchAccept(
   const drops = new Repeated(tell, wheel)
   // Nobody counts those.
   const exhausted = new Repeated((error) => tell(error, 0), wheel)
-  const files = new FilesWatch((error) => exhausted.add(error), wheel)
+  const unwatch = watchFiles((error) => exhausted.add(error))
   server.on('error', (error) => failures.add(error))
   // Node has closed the connection: there are as many as its own `maxConnections` allows.
   server.on('drop', () => drops.add(tooMany(server.maxConnections)))
@@ -32,7 +32,7 @@ export function watchAccept(
     failures.end()
     drops.end()
     exhausted.end()
-    files.end()
+    unwatch()
   })
 }
 
