@@ -1,14 +1,20 @@
 // An echo server as a process of its own, for what is done to processes: stopped, or out of files. It prints where it is
-// and what its log says; `hoard` on its input takes all files there are, `free` gives them back.
+// and what its log says; `hoard` on its input takes all files there are, `free` gives them back. A client says in its URL
+// how long the server waits for its pongs: `?pongTimeout=600`.
 
 import { closeSync, openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { serve } from 'silverback'
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
-const limits = { pingInterval: 300, pongTimeout: 300, closeTimeout: 1_000 }
 const server = await serve(
-  { limits, log: ({ level, event, message }) => say(`${level} ${event} ${message}`) },
+  {
+    limits: ({ url = '/' }) => {
+      const pongTimeout = Number(new URL(url, 'ws://localhost').searchParams.get('pongTimeout') ?? 300)
+      return { pingInterval: 300, pongTimeout, closeTimeout: 1_000 }
+    },
+    log: ({ level, event, message }) => say(`${level} ${event} ${message}`),
+  },
   async (conn) => {
     for await (const data of conn) conn.send(data)
   },

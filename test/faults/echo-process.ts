@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { dial, type LogEntry, reconnect } from 'silverback'
 import { root } from '../repo.ts'
 
 /** The echo server in a process that may open so many files. */
@@ -78,51 +77,4 @@ export class EchoChild implements AsyncDisposable {
     this.#child.kill('SIGKILL')
     await closed
   }
-}
-
-/** What a long sleep of a server has come to. */
-export interface SleepResult {
-  /** Who waited was served with what it had sent meanwhile, and is connected still. */
-  readonly waited: boolean
-  /** What the log of the client said that did not wait. */
-  readonly log: readonly string[]
-}
-
-/** Stops a server for so many seconds, with one client that waits, and one that does not. */
-export async function sleepFor(
-  seconds: number,
-  onStop: (pid: number | undefined) => void = () => {},
-): Promise<SleepResult> {
-  await using child = new EchoChild(1024)
-  const url = await child.url()
-  const entries: LogEntry[] = []
-  const patient = await dial(url, { limits: { pingInterval: 0 } })
-  const hasty = { pingInterval: 1_000, pongTimeout: 1_000, handshakeTimeout: 2_000, closeTimeout: 1_000 }
-  const log = (entry: LogEntry): void => void entries.push(entry)
-  let times = 0
-  const coming = (async () => {
-    for await (const conn of reconnect(url, {
-      dial: { limits: hasty, log },
-      minDelay: 100,
-      maxDelay: 1_000,
-    })) {
-      conn.send('hello')
-      assert.equal(await conn.read(), 'hello')
-      if (++times === 2) void conn.close()
-      await conn.closed
-    }
-  })()
-  while (times === 0) await new Promise((resolve) => setTimeout(resolve, 10))
-  child.signal('SIGSTOP')
-  onStop(child.pid)
-  patient.send('meanwhile')
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1_000))
-  child.signal('SIGCONT')
-  const waited = (await patient.read()) === 'meanwhile'
-  await coming
-  // Awake for longer than the server's time for a pong.
-  await new Promise((resolve) => setTimeout(resolve, 1_000))
-  const open = patient.state === 'open'
-  await patient.close()
-  return { waited: waited && open, log: entries.map(({ level, message }) => `${level} ${message}`) }
 }

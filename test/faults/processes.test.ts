@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import { dial, HandshakeError, type LogEntry, reconnect } from 'silverback'
 import { assertNoLeaks } from '../leaks.ts'
 import { EchoChild } from './echo-process.ts'
+import { LEAST_SLEEP, waitThrough } from './sleep-for.ts'
 
 after(() => assertNoLeaks())
 
@@ -39,18 +40,7 @@ describe('a server without files', { skip: inherits }, () => {
 describe('a server that is stopped (SIGSTOP) and goes on (SIGCONT)', { skip: inherits }, () => {
   it('has lost nobody who waited, though it slept longer than its own time for a pong', async () => {
     await using child = new EchoChild(1024)
-    await using conn = await dial(await child.url())
-    conn.send('before')
-    assert.equal(await conn.read(), 'before')
-    child.signal('SIGSTOP')
-    conn.send('meanwhile')
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
-    child.signal('SIGCONT')
-    assert.equal(await conn.read(), 'meanwhile')
-    // Longer than the time for a pong, awake: who has been given up by mistake would be dropped by now.
-    await new Promise((resolve) => setTimeout(resolve, 900))
-    assert.equal(conn.state, 'open')
-    await conn.close()
+    await waitThrough(child, await child.url(), LEAST_SLEEP)
   })
 
   it('is given up by who does not wait, as the log says; reconnect() comes back when it goes on', async () => {
