@@ -11,7 +11,7 @@ after(() => assertNoLeaks())
 
 const inherits = process.platform === 'linux' ? false : 'needs the signals and limits of Linux'
 
-describe('a server without files', { skip: inherits }, () => {
+describe('a server without files', { skip: inherits, timeout: 60_000 }, () => {
   it('goes on with the connections that it has, refuses others, and takes them again when there are files', async () => {
     await using child = new EchoChild(200)
     const url = await child.url()
@@ -37,7 +37,7 @@ describe('a server without files', { skip: inherits }, () => {
   })
 })
 
-describe('a server that is stopped (SIGSTOP) and goes on (SIGCONT)', { skip: inherits }, () => {
+describe('a server that is stopped (SIGSTOP) and goes on (SIGCONT)', { skip: inherits, timeout: 60_000 }, () => {
   it('has lost nobody who waited, though it slept longer than its own time for a pong', async () => {
     await using child = new EchoChild(1024)
     await waitThrough(child, await child.url(), LEAST_SLEEP)
