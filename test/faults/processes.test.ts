@@ -37,7 +37,10 @@ describe('a server without files', { skip: inherits, timeout: 60_000 }, () => {
   })
 })
 
-describe('a server that is stopped (SIGSTOP) and goes on (SIGCONT)', { skip: inherits, timeout: 60_000 }, () => {
+describe('a server that is stopped (SIGSTOP) and goes on (SIGCONT)', {
+  skip: inherits,
+  timeout: 60_000,
+}, () => {
   it('has lost nobody who waited, though it slept longer than its own time for a pong', async () => {
     await using child = new EchoChild(1024)
     await waitThrough(child, await child.url(), LEAST_SLEEP)
