@@ -48,12 +48,20 @@ export interface ProxyKind {
 
 const folders = new Set<string>()
 
+function add(folder: string): void {
+  if (folders.size === 0) process.once('exit', removeAll)
+  folders.add(folder)
+}
+
 function remove(folder: string): void {
   folders.delete(folder)
+  if (folders.size === 0) process.off('exit', removeAll)
   rmSync(folder, { recursive: true, force: true })
 }
 
-process.once('exit', () => folders.forEach(remove))
+function removeAll(): void {
+  folders.forEach(remove)
+}
 
 /** Its own folder, which is gone when the proxy is. */
 async function startIn(
@@ -61,7 +69,7 @@ async function startIn(
   prepare: (folder: string, port: number) => readonly string[],
 ): Promise<ForeignServer> {
   const folder = mkdtempSync(join(tmpdir(), 'silverback-proxy-'))
-  folders.add(folder)
+  add(folder)
   // nginx's workers are nobody.
   chmodSync(folder, 0o755)
   try {
