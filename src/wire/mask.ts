@@ -3,8 +3,8 @@ import { makeSimdMask, type SimdMask } from './mask-simd.ts'
 /** From this many bytes on the processor's wide instructions are worth the way to them. */
 const SIMD_THRESHOLD = 4 * 1024
 
-/** Made when there is a payload that is large enough; `null` where the runtime cannot. */
-let simd: SimdMask | undefined | null
+/** Made when there is a payload that is large enough. */
+let simd: SimdMask | undefined
 
 /** Below this many bytes a plain loop beats setting up one over words. */
 const WORD_THRESHOLD = 64
@@ -65,16 +65,18 @@ function maskLarge(
   target: Uint8Array,
   at: number,
 ): number {
-  if (simd === undefined) simd = makeSimdMask() ?? null
-  if (simd === null) {
-    target.set(bytes.subarray(start, end), at)
-    return maskWords(target, at, at + end - start, key)
-  }
+  simd ??= makeSimdMask() ?? maskByWords
   const whole = end - ((end - start) & 15)
   const high = simd(bytes, start, whole, key, target, at) ? HIGH_BITS : 0
   const to = at + whole - start
   target.set(bytes.subarray(whole, end), to)
   return high | maskBytes(target, to, to + end - whole, key)
+}
+
+/** Does what the processor's wide instructions do, where the runtime cannot get at them. */
+export const maskByWords: SimdMask = (bytes, start, end, key, target, at) => {
+  target.set(bytes.subarray(start, end), at)
+  return (maskWords(target, at, at + end - start, key) & HIGH_BITS) !== 0
 }
 
 /** The key as it applies `count` bytes further on. */
