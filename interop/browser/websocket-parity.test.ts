@@ -60,9 +60,18 @@ for (const { name, missing, launch } of browserKinds) {
     const { skipped = {}, different = {} } = differences[name] ?? {}
     for (const { name: scenario, streams } of names) {
       const absent = streams && name === 'Firefox' && 'Firefox has no WebSocketStream'
-      test(scenario, { timeout: 60_000, skip: skipped[scenario] ?? absent }, async () => {
-        assert.ok(tab !== undefined && server !== undefined)
-        const there = await playThere(scenario, server.port, tab)
+      test(scenario, { timeout: 60_000, skip: skipped[scenario] ?? absent }, async (t) => {
+        assert.ok(browser !== undefined && tab !== undefined && server !== undefined)
+        let there: Outcomes
+        try {
+          there = await playThere(scenario, server.port, tab)
+        } catch (error) {
+          // The browser's own process of the tab has ended, which nothing in a page may bring about.
+          if (!/crashed/i.test(String(error))) throw error
+          t.diagnostic(`${name}: the tab has crashed; played again in another one`)
+          tab = await browser.newTab()
+          there = await playThere(scenario, server.port, tab)
+        }
         const here = await playHere(scenario, server.port)
         const known = different[scenario] ?? {}
         for (const outcome of Object.keys({ ...there, ...here })) {
