@@ -36,6 +36,43 @@ test('a message never gets what another one left behind', () => {
   assert.deepEqual(deflater.run(Buffer.from('the same words each time')), first)
 })
 
+test('what comes out depends on nothing but the message: not on what was compressed before, for somebody else', () => {
+  const words = fc.constantFrom('alpha', 'secret', 'xyz', 'xyzs', '{"a":1}', 'q7', ' ')
+  const text = fc.array(words, { maxLength: 60 }).map((all) => Buffer.from(all.join('')))
+  for (const level of [1, 3, 6, 9]) {
+    const deflater = SharedZlib.deflater({ level, memLevel: 8 })
+    fc.assert(
+      fc.property(text, fc.nat(400), (bytes, length) => {
+        for (const message of [bytes, bytes.subarray(0, length)]) {
+          const alone = deflateRawSync(message, { level, memLevel: 8, finishFlush: constants.Z_SYNC_FLUSH })
+          assert.deepEqual(deflater.run(message), alone)
+        }
+      }),
+      { numRuns: 1_000 },
+    )
+  }
+})
+
+test('a peer does not find out by the length of its messages what another one was sent', () => {
+  const secret = 'session=Zx81-kQ7; admin'
+  const deflater = SharedZlib.deflater({ level: 6 })
+  deflater.run(Buffer.from('.'.repeat(300) + secret + '.'.repeat(200)))
+  let guesses = 0
+  for (const [i, next] of [...secret].entries()) {
+    // Ends in what it has already said, and goes on there with what may be behind its end in zlib's window.
+    const message = Buffer.alloc(300 + i, 'q')
+    message.write(`\x01\x02\x03${next}z`, 40, 'latin1')
+    message.write('\x01\x02\x03', message.length - 3, 'latin1')
+    // Of eight lengths, a few bits more or less make a byte in one.
+    for (let literals = 0; literals < 8; literals++) {
+      message.fill(0xc0, 60, 60 + literals)
+      const alone = deflateRawSync(message, { level: 6, finishFlush: constants.Z_SYNC_FLUSH })
+      guesses += deflater.run(message)?.length === alone.length ? 0 : 1
+    }
+  }
+  assert.equal(guesses, 0)
+})
+
 test('does not answer for what is broken, goes on behind its end, or is long; and works again behind it', () => {
   const inflater = SharedZlib.inflater()
   const whole = deflateRawSync(Buffer.from('whole'))
@@ -92,10 +129,14 @@ test('does not answer who comes in while it works', () => {
 test('there is one for each setting, and not for any number of them', () => {
   assert.ok(sharedInflater() !== undefined)
   assert.equal(sharedInflater(), sharedInflater())
-  const made = new Set(Array.from({ length: 30 }, (_, i) => sharedDeflater(9 + (i % 7), i % 10, 1 + (i % 9))))
+  // Peers choose their window, so that it must not cost a place.
+  for (let windowBits = 8; windowBits < 15; windowBits++)
+    assert.equal(sharedDeflater(windowBits, 0, 1), undefined)
+  const made = new Set(Array.from({ length: 30 }, (_, i) => sharedDeflater(15, i % 10, 1 + (i % 9))))
   assert.ok(made.delete(undefined))
   assert.equal(made.size, 8)
-  assert.equal(sharedDeflater(9, 0, 1), sharedDeflater(9, 0, 1))
+  assert.ok(sharedDeflater(15, 0, 1) !== undefined)
+  assert.equal(sharedDeflater(15, 0, 1), sharedDeflater(15, 0, 1))
 })
 
 test('a runtime whose streams work otherwise is found out', () => {

@@ -24,6 +24,11 @@ const LONGEST_DEFLATED = 3 * 1024
 /** Each holds up to 256 KiB for as long as the process lives. */
 const MOST_DEFLATERS = 8
 
+/** A message of that length lies in the window from its beginning on: nothing ever slides. */
+const WINDOW_BITS = 15
+
+const zeros: Buffer = Buffer.alloc(LONGEST_MESSAGE)
+
 /**
  * One zlib stream that serves message after message, of whichever connection, each by itself. To set one up for each
  * message takes as long as the work itself, and leaves the garbage collector as much to do again.
@@ -36,6 +41,8 @@ export class SharedZlib {
   readonly #create: () => ZlibStream
   readonly #flush: number
   readonly #longest: number
+  /** How much of the window may hold what somebody has sent; zeros are behind it. For a deflater alone. */
+  #stained = 0
   /** Hooks of `node:async_hooks` are called from within. */
   #busy = false
   #stream: ZlibStream | undefined
@@ -48,8 +55,9 @@ export class SharedZlib {
   }
 
   /** To be given messages as they are; what comes out ends with a flush. */
-  static deflater(options: ZlibOptions): SharedZlib {
-    return new SharedZlib(() => createDeflateRaw(options), constants.Z_SYNC_FLUSH, LONGEST_MESSAGE)
+  static deflater(options: Pick<ZlibOptions, 'level' | 'memLevel'>): SharedZlib {
+    const create = (): unknown => createDeflateRaw({ ...options, windowBits: WINDOW_BITS })
+    return new SharedZlib(create, constants.Z_SYNC_FLUSH, LONGEST_MESSAGE)
   }
 
   /** To be given whole deflate streams, no more and no less. */
@@ -64,6 +72,8 @@ export class SharedZlib {
     this.#busy = true
     try {
       const stream = this.#opened()
+      if (bytes.length < this.#stained) this.#wipe(stream)
+      if (this.#flush === constants.Z_SYNC_FLUSH) this.#stained = bytes.length
       const output = stream._processChunk(bytes, this.#flush)
       this.#renew(stream)
       // The stream writes into the same memory each time.
@@ -74,6 +84,16 @@ export class SharedZlib {
     } finally {
       this.#busy = false
     }
+  }
+
+  /**
+   * zlib looks at a few bytes behind the end of a message when it searches for its last bytes, and `reset` leaves in the
+   * window what was there. Behind a shorter message that would be a longer one's, and the length of what comes out would
+   * tell of it: a peer that says what is compressed for it could find out what was sent to others, byte by byte.
+   */
+  #wipe(stream: ZlibStream): void {
+    stream._processChunk(zeros.subarray(0, this.#stained), constants.Z_NO_FLUSH)
+    this.#renew(stream)
   }
 
   #renew(stream: ZlibStream): void {
@@ -107,6 +127,7 @@ export class SharedZlib {
   #drop(): void {
     const handle = this.#handle
     this.#stream = this.#handle = undefined
+    this.#stained = 0
     if (handle === undefined) return
     delete (handle as Partial<ZlibHandle>).close
     handle.close()
@@ -122,13 +143,16 @@ const deflaters = new Map<string, SharedZlib>()
 let inflater: SharedZlib | undefined
 let works: boolean | undefined
 
-/** The stream for these settings; `undefined` where this runtime has no such thing, or there are too many. */
+/**
+ * The stream for these settings; `undefined` where this runtime has no such thing, or there are too many. For the usual
+ * window alone: peers choose theirs, and would take the places of those that the application has chosen settings for.
+ */
 export function sharedDeflater(windowBits: number, level: number, memLevel: number): SharedZlib | undefined {
-  if (!isSharable()) return undefined
-  const name = `${windowBits} ${level} ${memLevel}`
+  if (windowBits !== WINDOW_BITS || !isSharable()) return undefined
+  const name = `${level} ${memLevel}`
   const known = deflaters.get(name)
   if (known !== undefined || deflaters.size >= MOST_DEFLATERS) return known
-  const made = SharedZlib.deflater({ windowBits, level, memLevel })
+  const made = SharedZlib.deflater({ level, memLevel })
   deflaters.set(name, made)
   return made
 }
