@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { turn } from '../../test/support/test-link.ts'
 import { Flusher, flushSoon } from './flusher.ts'
 
@@ -28,7 +30,7 @@ describe('flushSoon', () => {
       },
     }
     flushSoon(target)
-    await new Promise((resolve) => setImmediate(resolve))
+    await nextTurn()
     assert.equal(flushes, 1)
     await turn()
     assert.equal(flushes, 2)
@@ -48,18 +50,64 @@ describe('flushSoon', () => {
     }
     const turns: number[] = []
     while (flushed.length < 1000) {
-      await new Promise((resolve) => setImmediate(resolve))
+      await nextTurn()
       turns.push(flushed.length)
       if (turns.length === 2) flusher.soon({ flush: () => flushed.push(1000) })
     }
     await turn()
-    assert.deepEqual(turns, [128, 256, 384, 512, 640, 768, 896, 1001])
+    assert.deepEqual(turns, [128, 256, 385, 513, 641, 769, 897, 1001])
     // What came meanwhile has not waited for the row.
     assert.equal(flushed.splice(256, 1)[0], 1000)
     assert.deepEqual(
       flushed,
       Array.from({ length: 1000 }, (_, i) => i),
     )
+  })
+
+  for (const busy of [31, 32, 33, 100]) {
+    it(`goes on with a row while ${busy} others have much to write in every turn, and with those too`, async () => {
+      let now = 0
+      const flusher = new Flusher(() => now)
+      let left = 1000
+      for (let i = 0; i < left; i++) flusher.soon({ flush: () => left-- })
+      now = 100
+      const written = new Array<number>(busy).fill(0)
+      const others = written.map((_, i) => ({
+        flush(): void {
+          now += 1
+          written[i] = (written[i] as number) + 1
+          if (left > 0) flusher.soon(this)
+        },
+      }))
+      for (const other of others) flusher.soon(other)
+      for (let turns = 0; left > 0; turns++) {
+        assert.ok(turns < 100, `${left} wait`)
+        await nextTurn()
+      }
+      for (let turns = 0; written.includes(0); turns++) {
+        assert.ok(turns < 100, 'some have written nothing')
+        await nextTurn()
+      }
+    })
+  }
+
+  it('goes on behind one that fails, whose error is seen', async () => {
+    const flusher = new Flusher()
+    // The runner's own would fail the test.
+    const listeners = process.listeners('uncaughtException')
+    process.removeAllListeners('uncaughtException')
+    const failed = once(process, 'uncaughtException')
+    const flushed: number[] = []
+    flusher.soon({
+      flush() {
+        throw new Error('cannot')
+      },
+    })
+    flusher.soon({ flush: () => flushed.push(1) })
+    const [error] = (await failed) as [Error]
+    for (const listener of listeners) process.on('uncaughtException', listener)
+    assert.equal(error.message, 'cannot')
+    assert.deepEqual(flushed, [1])
   })
 
   it('takes a short row at once, however long that takes', async () => {

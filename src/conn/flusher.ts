@@ -11,16 +11,13 @@ export interface Flushable {
 const SLICE = 10
 /** To ask for the time costs little, but not nothing. */
 const FLUSHES_PER_LOOK = 32
-/** So many that come meanwhile are taken between two slices. */
-const FEW = 32
 
 /** Flushes what there is to be flushed, turn by turn. */
 export class Flusher {
   readonly #now: () => number
   #dirty: Flushable[] = []
-  /** What is being flushed, and how far that has come. */
+  /** What one slice was too short for. */
   #row: Flushable[] = []
-  #at = 0
   #scheduled = false
 
   /** @param now - a clock in milliseconds */
@@ -33,7 +30,8 @@ export class Flusher {
    * write; and because every socket that was readable in the turn is read before, messages of many publishers to one
    * subscriber join too, which a microtask or `nextTick` would not reach.
    *
-   * A message to many thousands is written in slices of 10 ms, between which the event loop goes round.
+   * A message to many thousands is written in slices of 10 ms, between which the event loop goes round. What comes
+   * meanwhile has a slice of its own, so that an answer to one need not wait for them, nor they for many such answers.
    */
   soon(target: Flushable): void {
     this.#dirty.push(target)
@@ -48,31 +46,34 @@ export class Flusher {
 
   #flush(): void {
     this.#scheduled = false
-    if (this.#at === this.#row.length) {
-      this.#row = this.#dirty
-      this.#dirty = []
-      this.#at = 0
-    } else if (this.#dirty.length <= FEW) {
-      // An answer to one need not wait for a message to thousands. Nobody is in both: who waits in the row is not put behind it.
-      this.#row.splice(0, this.#at, ...this.#dirty)
-      this.#dirty = []
-      this.#at = 0
-    }
-    const end = this.#row.length > FLUSHES_PER_LOOK ? this.#now() + SLICE : 0
-    try {
-      while (this.#at < this.#row.length) {
-        this.#row[this.#at++]?.flush()
-        if (this.#at % FLUSHES_PER_LOOK === 0 && this.#now() > end) break
-      }
-    } finally {
-      if (this.#at < this.#row.length) this.#schedule()
-      else {
-        // It keeps nothing alive.
-        this.#row = []
-        this.#at = 0
-        if (this.#dirty.length > 0) this.#schedule()
-      }
-    }
+    const dirty = this.#dirty
+    this.#dirty = []
+    this.#slice(dirty)
+    this.#slice(this.#row)
+    for (const target of dirty) this.#row.push(target)
+    if (this.#row.length + this.#dirty.length > 0) this.#schedule()
+  }
+
+  /** Flushes them, for no longer than a slice when they are many, and takes them off the list. */
+  #slice(targets: Flushable[]): void {
+    const end = targets.length > FLUSHES_PER_LOOK ? this.#now() + SLICE : 0
+    let at = 0
+    do {
+      const stop = Math.min(at + FLUSHES_PER_LOOK, targets.length)
+      while (at < stop) flush(targets[at++] as Flushable)
+    } while (at < targets.length && this.#now() <= end)
+    targets.splice(0, at)
+  }
+}
+
+/** One that fails does not keep the others from their turn. */
+function flush(target: Flushable): void {
+  try {
+    target.flush()
+  } catch (error) {
+    setImmediate(() => {
+      throw error
+    })
   }
 }
 
