@@ -1,6 +1,7 @@
-import { type Conn, stringify } from '../conn/conn.ts'
+import type { Conn } from '../conn/conn.ts'
 import { checkNames } from '../conn/options.ts'
 import { silent } from '../conn/silent.ts'
+import { stringify } from '../conn/stringify.ts'
 import { tellListener } from '../conn/tell-listener.ts'
 import { asError } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'

@@ -18,6 +18,7 @@ import { MessageWriter } from './message-writer.ts'
 import { onAbort } from './on-abort.ts'
 import { checkNames, signalOf } from './options.ts'
 import { silent } from './silent.ts'
+import { stringify } from './stringify.ts'
 
 /** How messages are given. */
 export interface MessagesOptions {
@@ -95,6 +96,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
   /** Ends it since too much waits to be sent. @internal */
   tooSlow(): void {
     this.#link.sender.tooSlow()
+  }
+
+  /** Begins to close it, when there is time for what the peer has sent before. @internal */
+  drain(code: number, reason: string): Promise<CloseInfo> {
+    return this.#link.close(code, reason, undefined, true)
   }
 
   /** Drops it since its end has taken so many milliseconds. @internal */
@@ -574,22 +580,6 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
 
 function invalid(message: string): UsageError {
   return new UsageError('ERR_WS_INVALID_ARGUMENT', message)
-}
-
-/** A value as the text of a JSON message. @internal */
-export function stringify(value: unknown): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (cause) {
-    throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'sendJson: the value cannot be written as JSON', {
-      cause,
-    })
-  }
-  if (text === undefined) {
-    throw new UsageError('ERR_WS_INVALID_ARGUMENT', `sendJson: JSON has no form for ${typeof value}`)
-  }
-  return text
 }
 
 function checkTextAs(text: unknown = 'string'): TextAs {

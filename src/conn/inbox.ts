@@ -91,6 +91,11 @@ export class Inbox implements StreamHandler, StreamOwner {
     return this.#full
   }
 
+  /** How many messages wait. */
+  get queued(): number {
+    return this.#queue.length
+  }
+
   /** Whether a listener takes every message as it comes. */
   get listening(): boolean {
     return this.#listener !== undefined

@@ -26,13 +26,12 @@ import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
 import { slabPool } from './slab-pool.ts'
+import { listenToStream, type StreamListener } from './stream-events.ts'
 import { tellListener } from './tell-listener.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
-/** Where a stream has its link. */
-const LINK = Symbol('silverback.link')
-
-type LinkedStream = Duplex & { [LINK]: Link }
+/** Milliseconds in which one message has to be taken, or those on their way are not waited for. */
+const DRAIN_LOOK = 1000
 
 /** Above this many waiting bytes only the latest ping is answered. */
 const PONG_MARK = 16 * 1024
@@ -41,7 +40,9 @@ const PONG_MARK = 16 * 1024
  * The working half of a connection: one byte stream, one protocol engine, one deadline. It moves bytes between the
  * two, answers for time and for memory, and knows how the connection ended.
  */
-export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwner, WheelEntry, Flushable {
+export class Link
+  implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwner, StreamListener, WheelEntry, Flushable
+{
   readonly inbox: Inbox
   readonly socket: Duplex
   limits: Limits
@@ -73,6 +74,8 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   /** The deadline is that of the closing. */
   #closeDeadline: CloseDeadline | undefined
   #terminated = false
+  /** While we close, but messages that are on their way wait for who takes them: how far that has come. */
+  #drained = -1
   /** The kernel has taken our Close frame. */
   #closeLeft = false
   /** The stream has ended, but what came before has not been read. */
@@ -138,6 +141,11 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
       rtt: this.#roundTrips?.last,
       encoding: this.#protocol.encoding && { ...this.#protocol.encoding },
     }
+  }
+
+  /** Messages that somebody has taken. */
+  get #handled(): number {
+    return this.#messagesReceived - this.#receivesDropped - this.inbox.queued
   }
 
   get closed(): Promise<CloseInfo> {
@@ -210,9 +218,10 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   }
 
   /** Begins the closing handshake, unless it has begun; the caller has checked code and reason. */
-  close(code: number, reason: string, error?: Error): Promise<CloseInfo> {
+  close(code: number, reason: string, error?: Error, drain = false): Promise<CloseInfo> {
     if (this.state === 'open') {
       this.#error ??= error
+      if (drain && this.#handled > 0) this.#drained = 0
       const protocol = this.#protocol
       // The peer's own may come while ours waits for what was sent before: then ours answers it.
       this.sender.end(() => (protocol.concluding ? protocol.conclude() : protocol.sendClose(code, reason)))
@@ -271,7 +280,6 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   onMessage(type: MessageType, bytes: Buffer, start: number, end: number, ascii: boolean): void {
     this.#messagesReceived++
     const { inbox } = this
-    // While closing nothing is held back, or the peer's Close frame would never be read.
     if (this.#dropping || (inbox.full && !this.#atEnd)) {
       // Once one is missing the others are not delivered either: a reader sees no gap.
       this.#dropping = inbox.incomplete = true
@@ -321,7 +329,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   // --- the inbox's flow
 
   pause(): boolean {
-    if (this.state !== 'open' && !this.#atEnd) return false
+    if (this.state !== 'open' && !this.#atEnd && this.#drained < 0) return false
     this.#paused = true
     this.#protocol.suspend()
     this.socket.pause()
@@ -381,6 +389,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
   // --- time
 
   onDue(): void {
+    if (this.#drained >= 0) return this.#drain()
     if (this.state !== 'open') {
       const goesOn = !this.#closeLeft && this.#closeDeadline?.goesOn(this.#outbox.left) === true
       if (goesOn) return this.#wheel.schedule(this, this.limits.closeTimeout)
@@ -426,40 +435,21 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
 
   // --- the stream
 
-  // One function for all streams, that finds its link by the stream: closures would cost memory for each connection.
-
-  static #onData(this: LinkedStream, chunk: Buffer): void {
-    this[LINK].#streamData(chunk)
-  }
-  static #onEnd(this: LinkedStream): void {
-    this[LINK].#streamEnded()
-  }
-  static #onError(this: LinkedStream, error: Error): void {
-    this[LINK].#streamFailed(error)
-  }
-  static #onClose(this: LinkedStream): void {
-    this[LINK].#streamClosed()
-  }
-
   #attach(head: Buffer): void {
-    const socket = this.socket as LinkedStream
-    socket[LINK] = this
+    const { socket } = this
     // Else the stream would end with the peer's half, and what waits here with it. We end our half ourselves.
     socket.allowHalfOpen = true
-    socket.on('data', Link.#onData)
-    socket.on('end', Link.#onEnd)
-    socket.on('error', Link.#onError)
-    socket.on('close', Link.#onClose)
+    listenToStream(socket, this)
     if (this.limits.pingInterval > 0) this.#wheel.schedule(this, this.limits.pingInterval)
     // Whoever had it before may have paused it; what is in the head may have us do so.
     if (socket.isPaused()) socket.resume()
-    if (head.length > 0) this.#streamData(head)
+    if (head.length > 0) this.onStreamData(head)
     // What happened to the stream while nobody listened is not told again.
-    if (socket.destroyed) process.nextTick(() => this.#streamClosed())
-    else if (socket.readableEnded) process.nextTick(() => this.#streamEnded())
+    if (socket.destroyed) process.nextTick(() => this.onStreamClose())
+    else if (socket.readableEnded) process.nextTick(() => this.onStreamEnd())
   }
 
-  #streamData(chunk: Buffer): void {
+  onStreamData(chunk: Buffer): void {
     this.#bytesReceived += chunk.length
     this.#alive()
     // A stream may have a chunk on its way when it is paused.
@@ -488,7 +478,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#rest = undefined
     if (rest !== undefined) this.#receive(rest)
     if (this.#paused) return
-    if (this.#endWaits) this.#streamEnded()
+    if (this.#endWaits) this.onStreamEnd()
     else this.socket.resume()
   }
 
@@ -522,7 +512,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.#conclude()
   }
 
-  #streamEnded(): void {
+  onStreamEnd(): void {
     // Bun tells the end of a stream that we have dropped: that is our doing, and no word of the peer's.
     if (this.#terminated) return
     // A stream may tell its end though it is paused; what came before waits for somebody to take it.
@@ -540,13 +530,15 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     flushSoon(this)
   }
 
-  #streamFailed(error: Error): void {
+  onStreamError(error: Error): void {
     // Once both Close frames are exchanged, how the peer hangs up is its own affair.
     if (this.#protocol.closing !== 'done' || !this.#closeLeft) this.#error ??= error
   }
 
   /** The end has begun, from whichever side: from here on the close timeout counts. */
   #closing(): void {
+    if (this.#drained === 0) return this.#drain()
+    this.#drained = -1
     if (this.#closeDeadline === undefined) {
       this.#closeDeadline = new CloseDeadline(this.#outbox.left)
       if (this.limits.closeTimeout > 0) this.#wheel.schedule(this, this.limits.closeTimeout)
@@ -556,6 +548,15 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     // What the inbox has no room for is dropped from now on: the peer's Close frame must come through.
     this.inbox.release()
     this.resume()
+  }
+
+  /** Holds the peer back while we close, as long as messages are taken: its Close frame is behind them. */
+  #drain(): void {
+    const before = this.#drained
+    this.#drained = this.#handled + this.#bytesReceived + this.#outbox.left
+    if (this.#drained === before) return this.#closing()
+    this.#wheel.schedule(this, Math.min(this.limits.closeTimeout || DRAIN_LOOK, DRAIN_LOOK))
+    this.flushLater()
   }
 
   /** Ends our half of the stream once nothing more is to be said. A client lets the server go first (RFC 6455 section 7.1.1). */
@@ -568,7 +569,7 @@ export class Link implements ProtocolHandler, InboxFlow, OutboxOwner, SenderOwne
     this.socket.end()
   }
 
-  #streamClosed(): void {
+  onStreamClose(): void {
     if (this.closeInfo !== undefined) return
     this.#receiveRest()
     const protocol = this.#protocol

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, describe, it } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient } from '../../test/raw-client.ts'
 import { isPending } from '../../test/support/until.ts'
 import { Dialer } from '../client/dialer.ts'
+import type { CloseInfo } from '../session/close-info.ts'
 import { TimeoutError, UsageError } from '../session/errors.ts'
 import { checkDrain, type DrainOptions, drain } from './drain.ts'
 import { serve } from './serve.ts'
@@ -38,6 +40,81 @@ describe('checkDrain', () => {
 })
 
 describe('drain', () => {
+  it('lets handlers take all that was sent before, though they are slow and it is more than is kept for them', async () => {
+    let taken = 0
+    await using server = await serve({ limits: { maxQueuedMessages: 4 } }, async (conn) => {
+      for await (const message of conn) {
+        assert.equal(message, String(taken++))
+        await nextTurn()
+      }
+    })
+    await using conn = await new Dialer().dial(server.url)
+    for (let i = 0; i < 1000; i++) conn.send(String(i))
+    while (taken === 0) await nextTurn()
+    await drain(server.connections, {})
+    // Of what is kept for it, the handler takes the rest behind the end.
+    assert.ok(taken >= 996)
+    for (let turns = 0; taken < 1000 && turns < 100; turns++) await nextTurn()
+    assert.equal(taken, 1000)
+    const { code, wasClean, stats } = await conn.closed
+    assert.deepEqual([code, wasClean, stats.messagesSent], [1001, true, 1000])
+  })
+
+  for (const [kind, reads] of [
+    ['takes no more', 1],
+    ['has never taken any', 0],
+  ] as const) {
+    it(`drops and counts what a handler that ${kind} has no room for, and ends in order`, async () => {
+      let info: CloseInfo | undefined
+      let begun = false
+      await using server = await serve(
+        { limits: { maxQueuedMessages: 4, closeTimeout: 100 } },
+        async (conn) => {
+          for (let i = 0; i < reads; i++) await conn.read()
+          begun = true
+          info = await conn.closed
+        },
+      )
+      await using conn = await new Dialer().dial(server.url)
+      for (let i = 0; i < 1000; i++) conn.send(String(i))
+      while (!begun) await nextTurn()
+      await drain(server.connections, {})
+      const { code, wasClean, stats } = info as unknown as CloseInfo
+      assert.deepEqual([code, wasClean, stats.messagesReceived], [1001, true, 1000])
+      assert.ok(stats.receivesDropped > 900)
+    })
+  }
+
+  it('waits for a message that is read piece by piece', async () => {
+    const text = 'x'.repeat(3_000_000)
+    let read = 0
+    let ended = false
+    await using server = await serve(
+      { limits: { maxMessageSize: 1000, maxStreamSize: 4_000_000 } },
+      async (conn) => {
+        try {
+          for await (const message of conn.streams()) {
+            for await (const chunk of message) {
+              read += chunk.length
+              await nextTurn()
+            }
+          }
+        } finally {
+          ended = true
+        }
+      },
+    )
+    await using conn = await new Dialer().dial(server.url)
+    conn.send('begin')
+    while (read === 0) await nextTurn()
+    conn.send(text)
+    while (read === 5) await nextTurn()
+    await drain(server.connections, {})
+    while (!ended) await nextTurn()
+    assert.equal(read, text.length + 5)
+    assert.equal((await conn.closed).wasClean, true)
+  })
+
   it('closes all in order', async () => {
     await using server = await serve({}, () => {})
     const conns = await Promise.all([1, 2, 3].map(() => new Dialer().dial(server.url)))

@@ -62,7 +62,7 @@ export async function drain(
   const onAbort = (): void => giveUp(false)
   if (signal?.aborted === true) onAbort()
   signal?.addEventListener('abort', onAbort, { once: true })
-  const ended = Promise.all([...connections].map((conn) => conn.close(code, reason)))
+  const ended = Promise.all([...connections].map((conn) => conn.drain(code, reason)))
   const late = await Promise.race([Promise.all([ended, ...others]), givenUp])
   clearTimeout(timer)
   signal?.removeEventListener('abort', onAbort)

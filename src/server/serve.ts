@@ -47,7 +47,8 @@ export interface Server<Subprotocol extends string = string, Context = unknown> 
   readonly server: HttpServer
   /**
    * Stops: no new connections, every connection gets a Close frame, and what has not ended in time is dropped, as is
-   * all that a server of our own still does beside. Once begun, calling it again waits for the same end.
+   * all that a server of our own still does beside. What clients have sent before they hear of it, handlers still get, as
+   * long as they take a message each second. Once begun, calling it again waits for the same end.
    *
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming the option that is wrong; then nothing was closed
    */

@@ -149,7 +149,8 @@ export class Upgrader<Subprotocol extends string = string, Context = unknown> {
 
   /**
    * Answers requests with 503 from now on, those that wait for `authorize` at once, closes the connections and waits
-   * for their ends. For an HTTP server of your own, which you close beside: `server.close()`.
+   * for their ends. What clients have sent before they hear of it, handlers still get, as long as they take a message each
+   * second. For an HTTP server of your own, which you close beside: `server.close()`.
    *
    * @throws UsageError `ERR_WS_INVALID_ARGUMENT` naming the option that is wrong; then nothing was closed
    *

@@ -92,9 +92,9 @@ async function run(
   }
   try {
     if (stop !== undefined) {
-      const { answers, took } = await stopUnderLoad(stop)
+      const { answers, questions, took } = await stopUnderLoad(stop)
       process.stdout.write(
-        `${stop} busy connections closed with 1001, all in order, in ${took.toFixed(0)} ms; all of ${answers} answers have arrived\n`,
+        `${stop} busy connections closed with 1001, all in order, in ${took.toFixed(0)} ms; all of ${answers} answers have arrived, all of ${questions} questions reached a handler\n`,
       )
       return 0
     }

@@ -1,19 +1,24 @@
-// A server that is closed while all of its connections are busy: what it said, everybody hears.
+// A server that is closed while all of its connections are busy: what it said, everybody hears; what they said, it has heard.
 
 import assert from 'node:assert/strict'
-import { type CloseInfo, type Conn, dial, serve } from 'silverback'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type CloseInfo, type Conn, dial, type ServerConn, serve } from 'silverback'
 
 /** What came of it. */
 export interface StopResult {
   readonly connections: number
   /** Answers that the server gave, all of which have arrived. */
   readonly answers: number
+  /** Questions that were asked, all of which the server's handler was given. */
+  readonly questions: number
   /** How long `server.close()` took, in milliseconds. */
   readonly took: number
 }
 
-/** Messages that each client has on their way at any time. */
-const window = 4
+/** Messages that a client has on their way at any time: of some, more than a server keeps for a handler that is slow. */
+function windowOf(client: number): number {
+  return client % 10 === 0 ? 200 : 4
+}
 
 /**
  * Connects so many clients that ask without a pause, closes the server, and compares.
@@ -27,15 +32,27 @@ export async function stopUnderLoad(
 ): Promise<StopResult> {
   /** By client: the answers that its connection was given. */
   const given = new Map<string, number>()
+  /** By client: the questions that the handler was given. */
+  const heard = new Map<string, number>()
   const ends: Promise<CloseInfo>[] = []
-  const server = await serve({ limits: { closeTimeout: timeout } }, async (conn) => {
+  /** A handler goes on with what is kept for it when its connection has ended. */
+  const handlers: Promise<void>[] = []
+  const handle = async (conn: ServerConn): Promise<void> => {
     const client = String(conn.request.headers['x-client'])
     ends.push(conn.closed)
+    const slow = windowOf(Number(client)) > 4
     for await (const question of conn) {
+      heard.set(client, (heard.get(client) ?? 0) + 1)
+      if (slow) await nextTurn()
       const before = conn.stats.messagesSent
       conn.send(`answer to ${String(question)}`)
       if (conn.stats.messagesSent > before) given.set(client, (given.get(client) ?? 0) + 1)
     }
+  }
+  const server = await serve({ limits: { closeTimeout: timeout } }, (conn) => {
+    const handled = handle(conn)
+    handlers.push(handled)
+    return handled
   })
   const got = new Map<string, number>()
   const clients: Conn[] = []
@@ -56,6 +73,7 @@ export async function stopUnderLoad(
   }
   for (const [i, conn] of clients.entries()) {
     let [asked, answered] = [0, 0]
+    const window = windowOf(i)
     conn.onMessage((text) => {
       assert.equal(text, `answer to ${answered++}`)
       if (answered === window) busy++
@@ -81,5 +99,14 @@ export async function stopUnderLoad(
     assert.deepEqual([code, wasClean, error], [1001, true, undefined], `${code} by ${by}: ${String(error)}`)
   assert.ok(took < timeout, `close() took ${took} ms of ${timeout}`)
   assert.deepEqual([...got].sort(), [...given].sort(), 'an answer was given and has not arrived')
-  return { connections, answers: [...got.values()].reduce((sum, count) => sum + count, 0), took }
+  await Promise.all(handlers)
+  // What was refused after the server's Close frame had come was not asked.
+  const asked = new Map(clients.map(({ stats }, i) => [String(i), stats.messagesSent]))
+  assert.deepEqual(
+    [...heard].sort(),
+    [...asked].sort(),
+    'a question was asked and the handler was not given it',
+  )
+  const sum = (counts: Map<string, number>): number => [...counts.values()].reduce((all, one) => all + one, 0)
+  return { connections, answers: sum(got), questions: sum(asked), took }
 }
