@@ -4,6 +4,7 @@ import { frame } from '../../test/frames.ts'
 import { defaultLimits } from '../protocol/limits.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { CloseInfo, ConnStats } from '../session/close-info.ts'
+import { TimeoutError } from '../session/errors.ts'
 import { describeEnd } from './describe-end.ts'
 
 const stats: ConnStats = {
@@ -17,7 +18,12 @@ const stats: ConnStats = {
 }
 
 /** The end of an engine to which this happened. */
-function endOf(happen: (engine: Protocol) => void, left = true, error?: Error): CloseInfo {
+function endOf(
+  happen: (engine: Protocol) => void,
+  left = true,
+  error?: Error,
+  streamError: Error | null = null,
+): CloseInfo {
   const engine = new Protocol({
     role: 'client',
     limits: defaultLimits,
@@ -26,7 +32,7 @@ function endOf(happen: (engine: Protocol) => void, left = true, error?: Error): 
   })
   happen(engine)
   engine.receiveEnd()
-  return describeEnd(engine, left, error, stats)
+  return describeEnd(engine, left, error, streamError, stats)
 }
 
 const theirs = frame({ opcode: 8, payload: Buffer.from('0fa2627965', 'hex') })
@@ -51,6 +57,21 @@ describe('the end of a connection', () => {
       error: undefined,
       stats,
     })
+  })
+
+  it('has no error of the stream or of the time when it is clean, and any other', () => {
+    const reset = new Error('write ECONNRESET')
+    const both = (engine: Protocol): void => {
+      engine.sendClose(4001, 'ours')
+      engine.receive(Buffer.from(theirs))
+    }
+    assert.equal(endOf(both, true, reset, reset).error, undefined)
+    const late = new TimeoutError('ERR_WS_CLOSE_TIMEOUT', 'close', 200)
+    assert.equal(endOf(both, true, late).error, undefined)
+    assert.equal(endOf(both, false, late).error, late)
+    assert.equal(endOf(both, true, new Error('of a listener'), reset).error?.message, 'of a listener')
+    assert.equal(endOf((engine) => void engine.sendClose(4001, 'ours'), true, reset, reset).error, reset)
+    assert.equal(endOf(both, false, reset, reset).error, reset)
   })
 
   it('is not clean when a Close frame is missing, or ours has not left', () => {

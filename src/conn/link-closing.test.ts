@@ -403,6 +403,16 @@ describe('the loss of the stream', () => {
     assert.deepEqual([info.code, info.by], [1006, 'network'])
   })
 
+  it('is clean when both Close frames are there, though the peer resets it before we have looked at its own', async () => {
+    const peer = new TestLink()
+    void peer.conn.close(4000, 'ours')
+    await turn()
+    peer.stream.once('data', () => peer.stream.destroy(reset))
+    await peer.receive({ opcode: 8, payload: Buffer.from('0fa1', 'hex') })
+    const { wasClean, code, error } = await peer.conn.closed
+    assert.deepEqual([wasClean, code, error], [true, 4000, undefined])
+  })
+
   it('loses no message that had come, also when nobody was there to take them', async () => {
     const peer = new TestLink({ limits: { maxQueuedMessages: 2 } })
     const texts = Array.from({ length: 10 }, (_, i) => `${i}`)

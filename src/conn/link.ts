@@ -531,8 +531,7 @@ export class Link
   }
 
   onStreamError(error: Error): void {
-    // Once both Close frames are exchanged, how the peer hangs up is its own affair.
-    if (this.#protocol.closing !== 'done' || !this.#closeLeft) this.#error ??= error
+    this.#error ??= error
   }
 
   /** The end has begun, from whichever side: from here on the close timeout counts. */
@@ -581,7 +580,7 @@ export class Link
     this.#wheel.cancel(this)
     this.#rest = undefined
     const left = this.#closeLeft || (this.socket.writableFinished && !this.#outbox.lost)
-    this.closeInfo = describeEnd(protocol, left, this.#error, this.stats)
+    this.closeInfo = describeEnd(protocol, left, this.#error, this.socket.errored, this.stats)
     // Made only where somebody hears of it: an error costs as much as all else of the end.
     const error = (): CloseError => this.closeError
     this.inbox.close(error)
