@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { type FrameSpec, frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeStream } from '../../test/support/fake-stream.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
@@ -80,6 +81,69 @@ describe('sending', () => {
       assert.equal(message.buffer.byteLength > 20_000, !waits)
       peer.conn.terminate()
     }
+  })
+
+  describe('a message whose buffer is transferred', () => {
+    // As from the network: not from Node's pool, which cannot be transferred.
+    const segment = (...specs: FrameSpec[]): Buffer => {
+      const bytes = Buffer.concat(specs.map((spec) => frame(spec)))
+      return Buffer.from(Uint8Array.from(bytes).buffer)
+    }
+    const transfer = (data: unknown): void => {
+      const { buffer } = data as Uint8Array<ArrayBuffer>
+      structuredClone(buffer, { transfer: [buffer] })
+    }
+    const small = { opcode: 2, payload: 'small', mask: Uint8Array.of(0, 0, 0, 1) }
+    const large = { opcode: 2, payload: 'x'.repeat(20_000), mask: Uint8Array.of(0, 0, 0, 1) }
+    const dropped = async (peer: TestLink): Promise<void> => {
+      const { code, by, error } = await peer.conn.closed
+      assert.deepEqual([code, by], [1006, 'local'])
+      assert.match((error as Error).message, /transferred.*copy a message before/)
+    }
+
+    it('ends the connection, and nothing else, when the next begins in it', async () => {
+      const peer = new TestLink()
+      const got: number[] = []
+      peer.conn.onMessage((data) => {
+        got.push(data.length)
+        setImmediate(() => transfer(data))
+      })
+      const bytes = segment(small, large).buffer as ArrayBuffer
+      peer.stream.push(Buffer.from(bytes.slice(0, 9000)))
+      await turn()
+      await turn()
+      peer.stream.push(Buffer.from(bytes.slice(9000)))
+      await dropped(peer)
+      assert.deepEqual(got, [5])
+    })
+
+    it('does so when that is done at once, and blames nobody else', async () => {
+      const peer = new TestLink()
+      peer.conn.onMessage((data) => transfer(data))
+      peer.stream.push(segment(small, small))
+      await dropped(peer)
+    })
+
+    it('does so when the rest waited for room', async () => {
+      const peer = new TestLink({ limits: { maxQueuedMessages: 3 } })
+      // So long that it is kept as a view.
+      peer.stream.push(segment({ ...small, payload: 'x'.repeat(100) }, small, small, small))
+      await turn()
+      transfer(await peer.conn.read())
+      for (let i = 0; i < 2; i++) await peer.conn.read()
+      await dropped(peer)
+    })
+
+    it('does no harm when nothing else was in it', async () => {
+      const peer = new TestLink()
+      peer.conn.onMessage((data) => transfer(data))
+      peer.stream.push(segment(small))
+      await turn()
+      peer.stream.push(segment(large))
+      await turn()
+      assert.equal(peer.conn.stats.messagesReceived, 2)
+      peer.conn.terminate()
+    })
   })
 
   it('tells when more than 64 KiB wait, and when there is room again', async () => {

@@ -21,6 +21,7 @@ import type { LinkOptions, LinkOwner } from './link-options.ts'
 import { Outbox, type OutboxOwner } from './outbox.ts'
 import { own, SMALL_CHUNK } from './own.ts'
 import { randomMask } from './random-mask.ts'
+import { appendTo, refuseTaken } from './rest.ts'
 import { RoundTrips } from './round-trips.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
@@ -52,7 +53,6 @@ export class Link
   closeInfo: CloseInfo | undefined = undefined
   /** What the application does about control frames. */
   control: ControlHandlers | undefined = undefined
-
   wheelNext: WheelEntry | undefined = undefined
   wheelPrevious: WheelEntry | undefined = undefined
   wheelDue = 0
@@ -63,7 +63,6 @@ export class Link
   readonly #outbox: Outbox
   readonly #heartbeat: Heartbeat
   readonly sender: Sender
-
   /** The rest of a chunk in whose middle the inbox was full. */
   #rest: Buffer | undefined
   /** `receive` is running: what it sends is flushed at its end. */
@@ -94,7 +93,6 @@ export class Link
   #closeError: CloseError | undefined
   #closed: Promise<CloseInfo> | undefined
   #resolveClosed: ((info: CloseInfo) => void) | undefined
-
   #bytesReceived = 0
   #messagesReceived = 0
   /** Messages received that there was no room for. */
@@ -454,22 +452,27 @@ export class Link
     this.#alive()
     // A stream may have a chunk on its way when it is paused.
     if (this.#terminated) return
-    if (this.#rest !== undefined) this.#rest = Buffer.concat([this.#rest, chunk])
+    if (this.#rest !== undefined) this.#rest = appendTo(this.#rest, chunk)
     else if (this.#paused) this.#rest = chunk
     else this.#receive(chunk)
   }
 
   #receive(chunk: Buffer): void {
-    const { inbox } = this
     this.#receiving = true
-    const stop = this.#protocol.receive(chunk)
+    try {
+      const stop = this.#protocol.receive(refuseTaken(chunk))
+      if (stop < chunk.length) this.#rest = chunk.subarray(stop)
+    } catch (error) {
+      // The application has given away what was still to be read.
+      this.#error ??= asError(error)
+      this.terminate()
+    }
     if (this.#protocol.concluding) {
       // Who waits for messages by promise gets them behind this call: the answers still go before our Close frame.
-      if (inbox.listening) this.#conclude()
+      if (this.inbox.listening) this.#conclude()
       else this.#concludeLater()
     }
     this.#receiving = false
-    if (stop < chunk.length) this.#rest = chunk.subarray(stop)
     this.flush()
   }
 

@@ -1,4 +1,5 @@
 import { applyMask, copyMasked, rotateKey } from '../wire/mask.ts'
+import { TAKEN } from './frame-decoder.ts'
 
 /** The first buffer for small pieces; later ones double. */
 const FIRST_CAPACITY = 1024
@@ -61,7 +62,11 @@ export class Assembler {
     }
   }
 
-  /** The whole message; the assembler starts anew and never touches these bytes again. */
+  /**
+   * The whole message; the assembler starts anew and never touches these bytes again.
+   *
+   * @throws Error when the buffer of a part has been transferred, as {@link append} does
+   */
   take(): Buffer {
     const message = this.#only() ?? this.#joined()
     this.#buffer = EMPTY
@@ -74,6 +79,7 @@ export class Assembler {
   #only(): Buffer | undefined {
     if (this.#pieces.length !== 1 || this.#filled > 0) return undefined
     const piece = this.#pieces.pop() as Buffer
+    if (piece.length === 0) throw new Error(TAKEN)
     const key = this.#keys.pop() as number
     if (key !== 0) applyMask(piece, 0, piece.length, key)
     return piece
@@ -93,6 +99,7 @@ export class Assembler {
     this.#buffer = Buffer.allocUnsafe(total)
     this.#whole = true
     for (const [i, piece] of pieces.entries()) {
+      if (piece.length === 0) throw new Error(TAKEN)
       copyMasked(piece, 0, piece.length, keys[i] as number, this.#buffer, this.#filled)
       this.#filled += piece.length
     }

@@ -94,7 +94,11 @@ export class FrameDecoder {
     this.#maxMessageSize = maxMessageSize
   }
 
-  /** Decodes `chunk` from `at` on and returns how far it came: to the end unless suspended or failed. */
+  /**
+   * Decodes `chunk` from `at` on and returns how far it came: to the end unless suspended or failed.
+   *
+   * @throws Error when the sink has transferred the buffer of the chunk
+   */
   push(chunk: Buffer, at: number): number {
     const end = chunk.length
     while (at < end && !this.suspended && this.fault === undefined) {
@@ -124,6 +128,8 @@ export class FrameDecoder {
       this.#key = rotateKey(this.#key, length)
     }
     this.#sink.onPayload(chunk, at, stop, last, bits, key)
+    // Whoever was given a message has given its buffer away, and with it what follows there.
+    if (stop < end && chunk.length === 0) throw new Error(TAKEN)
     return stop
   }
 
@@ -265,3 +271,7 @@ function readUint32(bytes: Buffer, at: number): number {
 function readUint64(bytes: Buffer, at: number): number {
   return readUint32(bytes, at) * 0x1_0000_0000 + readUint32(bytes, at + 4)
 }
+
+/** Why nothing more can be received. */
+export const TAKEN =
+  'the buffer of a message was transferred, and the beginning of the next was in it: copy a message before you transfer it'

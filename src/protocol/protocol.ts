@@ -192,6 +192,7 @@ export class Protocol {
    *
    * @param at - where to begin in the chunk
    * @returns how far it came: the end of the chunk, unless {@link suspend} was called on the way
+   * @throws Error when a message was handed on by transfer of its buffer, and the beginning of the next was in it
    */
   receive(chunk: Buffer, at = 0): number {
     if (!this.#listening || this.concluding) return chunk.length
