@@ -17,6 +17,7 @@ import {
   reconnecting,
   refuse,
   type ServeOptions,
+  type StreamDecoder,
   serve,
 } from 'silverback'
 import { assertNoLeaks } from './leaks.ts'
@@ -106,12 +107,13 @@ const echo = async (conn: Conn): Promise<void> => {
   for await (const data of conn) conn.send(data)
 }
 
+const copy = (bytes: Uint8Array): Uint8Array => Uint8Array.from(bytes)
+
 /** An extension that does nothing, but for what is given. */
 function extension(
   own: Partial<Extension> = {},
   negotiation: Partial<ExtensionFactory> = {},
 ): ExtensionFactory {
-  const copy = (bytes: Uint8Array): Uint8Array => Uint8Array.from(bytes)
   const made: Extension = { name: 'x-e', rsv: 0x40, encode: copy, decode: copy, ...own }
   const negotiate = (): { params: Map<string, string>; extension: Extension } => ({
     params: new Map(),
@@ -131,8 +133,6 @@ interface ServerRow {
   readonly end: number
   /** A promise for an answer is a mistake of its own. */
   readonly atOnce?: boolean
-  /** A promise that it answers with is like any other wrong value. */
-  readonly onlyThrows?: boolean
 }
 
 const failOn = (bad: Bad) => (request: { readonly url?: string | undefined }) =>
@@ -221,7 +221,7 @@ const servers: Readonly<Record<string, ServerRow>> = {
     dial: { extensions: [extension()] },
     to: 'onReject',
     end: 500,
-    onlyThrows: true,
+    atOnce: true,
   },
   'dispose of an extension, refused': {
     options: (bad) => ({ extensions: [extension({ dispose: bad })], authorize: ({ url }) => url !== '/bad' }),
@@ -240,7 +240,7 @@ const servers: Readonly<Record<string, ServerRow>> = {
     dial: { extensions: [extension()] },
     to: 'onError',
     end: 1011,
-    onlyThrows: true,
+    atOnce: true,
   },
   onReject: {
     options: (bad) => ({ authorize: ({ url }) => (url === '/bad' ? refuse(401) : true), onReject: bad }),
@@ -263,8 +263,6 @@ describe('a server whose', () => {
     it(`${name} fails tells its place, serves the others, and goes on`, async (t) => {
       const print = t.mock.method(console, 'error', () => {})
       for (const way of ways) {
-        if (way.late !== false && row.onlyThrows === true) continue
-        if (way.late === 'thenable' && row.atOnce === true) continue
         const what = `${name} ${way.name}`
         print.mock.resetCalls()
         const onError: unknown[] = []
@@ -319,6 +317,7 @@ interface ClientRow {
   /** Plays, and returns the errors that came to the place. */
   readonly play: (bad: Bad, url: string, print: Print) => Promise<readonly unknown[]>
   readonly atOnce?: boolean
+  /** A promise is the runtime's own affair: see docs/errors.md. */
   readonly onlyThrows?: boolean
 }
 
@@ -364,6 +363,43 @@ async function endOfReconnecting(url: string, options: ReconnectingOptions): Pro
   return [(await conn.closed).error]
 }
 
+/** Decodes nothing. */
+const copying: StreamDecoder = {
+  async *decode(piece) {
+    yield copy(piece)
+  },
+  dispose() {},
+}
+
+/** Reads a message that comes encoded, piece by piece, and returns how the connection ended. */
+async function endOfStreams(url: string, own: Partial<Extension>): Promise<unknown[]> {
+  const conn = await dial(`${url}stream`, { limits, extensions: [extension(own)] })
+  try {
+    const stream = await conn.readStream()
+    conn.send('go on')
+    let text = ''
+    for await (const piece of stream) text += piece
+    assert.equal(text, 'hello')
+  } catch {
+    // What `closed` tells, too.
+  }
+  await conn.close()
+  return [(await conn.closed).error]
+}
+
+/** Sends a message piece by piece, and returns how the connection ended. */
+async function endOfWriting(url: string, own: Partial<Extension>): Promise<unknown[]> {
+  const conn = await dial(url, { limits, extensions: [extension(own)] })
+  try {
+    const writer = conn.writeStream('text')
+    await writer.write('hello')
+    await writer.close()
+  } catch {
+    // As above.
+  }
+  return [(await conn.closed).error]
+}
+
 const now = (): number => performance.now()
 
 const clients: Readonly<Record<string, ClientRow>> = {
@@ -402,11 +438,11 @@ const clients: Readonly<Record<string, ClientRow>> = {
   },
   'offers of an extension': {
     play: (bad, url) => refusedBy(url, { extensions: [extension({}, { offers: bad })] }),
-    onlyThrows: true,
+    atOnce: true,
   },
   'accept of an extension': {
     play: (bad, url) => refusedBy(`${url}extended`, { extensions: [extension({}, { accept: bad })] }),
-    onlyThrows: true,
+    atOnce: true,
   },
   'decode of an extension': {
     async play(bad, url) {
@@ -414,7 +450,50 @@ const clients: Readonly<Record<string, ClientRow>> = {
       conn.send('x')
       return [(await conn.closed).error]
     },
-    onlyThrows: true,
+    atOnce: true,
+  },
+  'decode of a decoder of an extension': {
+    play: (bad, url) => endOfStreams(url, { decoder: () => ({ decode: bad, dispose() {} }) }),
+    atOnce: true,
+  },
+  'what a decoder of an extension yields': {
+    play: (bad, url) =>
+      endOfStreams(url, {
+        decoder: () => ({
+          async *decode() {
+            yield bad()
+          },
+          dispose() {},
+        }),
+      }),
+  },
+  'dispose of a decoder of an extension': {
+    async play(bad, url, print) {
+      const decoder = { ...copying, dispose: bad }
+      assert.deepEqual(await endOfStreams(url, { decoder: () => decoder }), [undefined])
+      await until(() => printed(print, 'dispose of an extension').length > 0, 'the error')
+      return printed(print, 'dispose of an extension')
+    },
+  },
+  'pieceEncoder of an extension': {
+    play: (bad, url) => endOfWriting(url, { pieceEncoder: bad }),
+    atOnce: true,
+  },
+  'what pieceEncoder of an extension gave': {
+    play: (bad, url) => endOfWriting(url, { pieceEncoder: () => bad }),
+    atOnce: true,
+  },
+  'setLevel of an extension': {
+    async play(bad, url) {
+      await using conn = await dial(url, { extensions: [extension({ setLevel: bad })] })
+      try {
+        conn.setCompressionLevel(1)
+      } catch (error) {
+        return [error]
+      }
+      return []
+    },
+    atOnce: true,
   },
   'dispose of an extension': {
     async play(bad, url, print) {
@@ -481,16 +560,27 @@ const clients: Readonly<Record<string, ClientRow>> = {
   },
 }
 
+/** Echoes; hangs up on `/kick`, and sends one message piece by piece on `/stream`. */
+function streaming(): ReturnType<typeof serve> {
+  return serve({ extensions: [extension({ pieceEncoder: () => copy })] }, async (conn) => {
+    if (conn.request.url === '/kick') return conn.terminate()
+    if (conn.request.url !== '/stream') return echo(conn)
+    const writer = conn.writeStream('text')
+    await writer.write('hel')
+    // Only what has not come as a whole is decoded in pieces.
+    await conn.read()
+    await writer.write('lo')
+    await writer.close()
+  })
+}
+
 describe('a client whose', () => {
   for (const [name, row] of Object.entries(clients)) {
     it(`${name} fails tells its place`, async (t) => {
       const print = t.mock.method(console, 'error', () => {})
-      await using server = await serve({ extensions: [extension()] }, (conn) =>
-        conn.request.url === '/kick' ? conn.terminate() : echo(conn),
-      )
+      await using server = await streaming()
       for (const way of ways) {
         if (way.late !== false && row.onlyThrows === true) continue
-        if (way.late === 'thenable' && row.atOnce === true) continue
         print.mock.resetCalls()
         const told = await row.play(way.fail, server.url, print)
         const what = `${name} ${way.name}`
@@ -498,6 +588,16 @@ describe('a client whose', () => {
         assert.ok((row.atOnce === true && way.late !== false) || told.every(way.is), what)
       }
     })
+  }
+})
+
+it('what fails to begin a message of pieces has it decoded whole', async () => {
+  await using server = await streaming()
+  for (const { name, fail } of ways) {
+    const conn = await dial(`${server.url}stream`, { extensions: [extension({ decoder: fail })] })
+    conn.send('go on')
+    assert.equal(await conn.read(), 'hello', name)
+    await conn.close()
   }
 })
 

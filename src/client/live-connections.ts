@@ -1,10 +1,10 @@
 import type { Conn } from '../conn/conn.ts'
-import { isThenable } from '../conn/is-thenable.ts'
 import { silent } from '../conn/silent.ts'
 import { tellListener } from '../conn/tell-listener.ts'
 import { asError } from '../session/as-error.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { CloseError, HandshakeError, UsageError } from '../session/errors.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import {
   type Attempt,
   checkDial,
@@ -176,7 +176,7 @@ function firstOf(
 /** @throws UsageError `ERR_WS_INVALID_ARGUMENT` when an application's clock, or network, does not say how a wait is taken back */
 function takeBack(stop: unknown): () => void {
   if (typeof stop === 'function') return stop as () => void
-  if (isThenable(stop)) silent(Promise.resolve(stop))
+  isStrayPromise(stop)
   const message = `clock.after and network.onOnline must return a function, not ${typeof stop}`
   throw new UsageError('ERR_WS_INVALID_ARGUMENT', message)
 }

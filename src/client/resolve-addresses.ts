@@ -1,7 +1,7 @@
 import { lookup as dnsLookup } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { abortable } from '../conn/abortable.ts'
-import { isThenable } from '../conn/is-thenable.ts'
+import { isThenable } from '../session/is-thenable.ts'
 
 /**
  * The addresses of a host, in the order of the look-up: one at least.

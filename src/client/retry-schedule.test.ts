@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { connectionRefused, refusedWith } from '../../test/support/test-service.ts'
 import { UsageError } from '../session/errors.ts'
 import { FakeClock } from '../testing/fake-clock.ts'
@@ -142,5 +143,21 @@ describe('RetrySchedule', () => {
       },
     })
     assert.throws(() => schedule.next(lost, 'retry'), RangeError)
+  })
+
+  it('takes no promise, of whatever realm, and nothing that cannot be described', async () => {
+    const wishes: [wish: () => unknown, given: string][] = [
+      [runInNewContext('async () => { throw new Error("of another realm") }') as () => unknown, 'a promise'],
+      [() => Object.create(null), 'something that cannot be described'],
+    ]
+    for (const [retry, given] of wishes) {
+      const { schedule } = setUp({ retry: retry as () => boolean })
+      assert.throws(() => schedule.next(lost, 'retry'), {
+        code: 'ERR_WS_INVALID_ARGUMENT',
+        message: `retry must return a boolean, milliseconds or undefined, not ${given}`,
+      })
+    }
+    // Until then the runner has heard of a rejection.
+    await new Promise(setImmediate)
   })
 })

@@ -1,5 +1,7 @@
+import { describeThrown } from '../session/as-error.ts'
 import { Backoff } from '../session/backoff.ts'
 import { HandshakeError, UsageError } from '../session/errors.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import { MAX_TIME, type ResolvedReconnectOptions } from './reconnect-options.ts'
 import { retryAfter } from './retry-after.ts'
 import type { RetryVerdict } from './retry-verdict.ts'
@@ -79,10 +81,9 @@ export class RetrySchedule {
 function checkWish(wish: unknown): boolean | number | undefined {
   if (wish === undefined || typeof wish === 'boolean') return wish
   if (typeof wish === 'number' && wish >= 0 && wish <= MAX_TIME) return wish
-  // Nobody waits for it, and its rejection must not end the process.
-  if (wish instanceof Promise) wish.catch(() => {})
+  const given = isStrayPromise(wish) ? 'a promise' : describeThrown(wish)
   throw new UsageError(
     'ERR_WS_INVALID_ARGUMENT',
-    `retry must return a boolean, milliseconds or undefined, not ${String(wish)}`,
+    `retry must return a boolean, milliseconds or undefined, not ${given}`,
   )
 }

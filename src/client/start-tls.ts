@@ -8,8 +8,7 @@ import {
   connect as tlsConnect,
 } from 'node:tls'
 import { types } from 'node:util'
-import { isThenable } from '../conn/is-thenable.ts'
-import { silent } from '../conn/silent.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import { assertOpen, silenceErrors, streamEvent } from './stream-event.ts'
 
 /**
@@ -149,7 +148,7 @@ function guarded(
     // To Node whatever is false is fine, too.
     if (!verdict) return undefined
     if (types.isNativeError(verdict)) return verdict
-    if (isThenable(verdict)) silent(Promise.resolve(verdict))
+    isStrayPromise(verdict)
     throw new TypeError('tls.checkServerIdentity must return an Error or undefined, and not a promise')
   }
   const distrust = new Error('the certificate was not checked')
@@ -166,7 +165,7 @@ const MOST_IDENTITY = 256
 
 function checkKey(given: unknown): PreSharedKey {
   if (given === null || given === undefined) return null
-  if (isThenable(given)) silent(Promise.resolve(given))
+  isStrayPromise(given)
   const { psk, identity } = given as { readonly psk?: unknown; readonly identity?: unknown }
   if (!ArrayBuffer.isView(psk) || typeof identity !== 'string')
     throw new TypeError('tls.pskCallback must return a psk of bytes and an identity, or null')

@@ -41,6 +41,20 @@ describe('broadcast', () => {
     assert.deepEqual(sessions[1]?.calls, [first])
   })
 
+  it('goes on where one throws, and throws the first error once all others have it', () => {
+    const failing = (message: string): Session => ({
+      ...session(),
+      send: () => {
+        throw new Error(message)
+      },
+    })
+    const [before, after] = [session(), session()]
+    assert.throws(() => broadcast([before, failing('first'), failing('second'), after], 'x'), {
+      message: 'first',
+    })
+    assert.deepEqual([before.calls.length, after.calls.length], [1, 1])
+  })
+
   it('sends what is prepared as it is, and bytes as binary', () => {
     const one = session()
     const prepared = prepare('x')

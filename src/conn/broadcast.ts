@@ -25,7 +25,8 @@ export interface BroadcastResult {
 }
 
 /**
- * Sends one message to many sessions. It is encoded once, and its bytes are shared.
+ * Sends one message to many sessions. It is encoded once, and its bytes are shared. Where `send` of some throws, since
+ * an extension of theirs cannot encode it, all others have got it before the first of these errors is thrown.
  *
  * @throws UsageError `ERR_WS_INVALID_ARGUMENT` when `data` cannot be sent, `ERR_WS_INVALID_OPTION` for an unknown option or
  * policy
@@ -54,6 +55,7 @@ export function broadcast(
   const message = data instanceof Prepared ? data : prepare(data)
   let sent = 0
   let skipped = 0
+  let failure: { readonly error: unknown } | undefined
   for (const session of sessions) {
     if (session === except || session.state !== 'open') continue
     if (slow !== 'queue' && session.bufferedAmount > session.maxSendBuffer) {
@@ -61,9 +63,15 @@ export function broadcast(
       skipped++
       continue
     }
-    session.send(message)
-    sent++
+    try {
+      session.send(message)
+      sent++
+    } catch (error) {
+      // An extension of this one: the others are not to miss the message for that.
+      failure ??= { error }
+    }
   }
+  if (failure !== undefined) throw failure.error
   return { sent, skipped }
 }
 

@@ -1,9 +1,8 @@
 import { MAX_REASON_SIZE } from '../protocol/close-payload.ts'
 import type { CloseFrame } from '../session/close-info.ts'
 import { UsageError } from '../session/errors.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import { CloseCode, isSendableCloseCode } from '../wire/close-code.ts'
-import { isThenable } from './is-thenable.ts'
-import { silent } from './silent.ts'
 
 /**
  * What an application does about control frames, beside what the connection does by itself (RFC 6455 section 5.5). The
@@ -90,11 +89,8 @@ export function answerClose(control: ControlHandlers | undefined, frame: CloseFr
   const answer = control?.close?.(frame)
   // From JavaScript, null says as little.
   if (answer === undefined || answer === null) return { code: frame.code, reason: '' }
-  if (isThenable(answer)) {
-    // Nobody else would hear of its rejection.
-    silent(Promise.resolve(answer))
+  if (isStrayPromise(answer))
     throw new UsageError('ERR_WS_INVALID_ARGUMENT', 'the close handler must answer at once, not by a promise')
-  }
   if (answer.code !== CloseCode.NoStatus) checkCloseFrame(answer.code, answer.reason)
   return answer
 }

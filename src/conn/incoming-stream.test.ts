@@ -350,3 +350,36 @@ describe('whatever the pieces and whoever reads', () => {
     )
   })
 })
+
+describe('a decoder that cannot be disposed of', () => {
+  const ways: Readonly<Record<string, () => void>> = {
+    throws: () => {
+      throw closeError
+    },
+    rejects: () => Promise.reject(closeError) as unknown as undefined,
+  }
+  for (const [name, dispose] of Object.entries(ways)) {
+    it(`harms nobody when it ${name}: that is printed`, async (t) => {
+      const print = t.mock.method(console, 'error', () => {})
+      for (const end of ['in order', 'closed', 'broken'] as const) {
+        print.mock.resetCalls()
+        const setUp = new Setup(Object.assign(new Doubling(), { dispose }))
+        const read = setUp.stream.reader[Symbol.asyncIterator]()
+        setUp.piece(end === 'broken' ? '!' : 'ab')
+        assert.equal((await read.next()).done, false)
+        if (end === 'closed') setUp.stream.close(closeError)
+        else setUp.stream.end()
+        if (end === 'in order') assert.equal((await read.next()).done, true)
+        if (end === 'closed') await assert.rejects(read.next(), closeError)
+        await turn()
+        assert.equal(setUp.faults.length, end === 'broken' ? 1 : 0)
+        setUp.stream.close(closeError)
+        assert.equal(print.mock.callCount(), 1, 'once')
+        assert.deepEqual(print.mock.calls[0]?.arguments, [
+          'silverback: dispose of an extension failed:',
+          closeError,
+        ])
+      }
+    })
+  }
+})

@@ -6,6 +6,7 @@ import { Utf8Validator } from '../wire/utf8.ts'
 import { ChunkList } from './chunk-list.ts'
 import { ChunkQueue } from './chunk-queue.ts'
 import { MessageStream } from './message-stream.ts'
+import { tellListener } from './tell-listener.ts'
 
 /** Whom a stream of one message tells. */
 export interface StreamOwner {
@@ -102,8 +103,11 @@ export class IncomingStream {
   }
 
   #stop(): void {
+    // The connection ends behind the message: that disposes of nothing again.
+    const decoder = this.#stopped ? undefined : this.#decoder
     this.#stopped = true
-    this.#decoder?.dispose()
+    // An extension may be the application's: the reader and the connection have to hear of the end all the same.
+    if (decoder !== undefined) tellListener('dispose of an extension', () => decoder.dispose())
     this.#wake?.()
   }
 

@@ -270,7 +270,8 @@ export class Link
     this.#protocol.congested = false
     const { lost, waiting } = this.#outbox
     this.#closeLeft ||= this.#protocol.closeSent !== undefined && waiting === 0 && !lost
-    if (waiting > 0 || this.sender.ready || this.state !== 'open') this.flush()
+    // What has become ready, or has ended, meanwhile has asked for a flush of its own.
+    if (waiting > 0) this.flush()
   }
 
   // --- the engine's handler

@@ -4,6 +4,7 @@ import { renderEvent } from '../../test/engine.ts'
 import { decodeReference } from '../../test/reference.ts'
 import { FakeStream } from '../../test/support/fake-stream.ts'
 import { isPending } from '../../test/support/until.ts'
+import type { Extension } from '../protocol/extension.ts'
 import { type Limits, resolveLimits } from '../protocol/limits.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { CloseFrame } from '../session/close-info.ts'
@@ -30,11 +31,13 @@ class Setup implements SenderOwner {
     limits: Partial<Limits> = {},
     slow: SlowPolicy = 'close',
     role: 'server' | 'client' = 'server',
+    extensions: readonly Extension[] = [],
   ) {
     this.limits = resolveLimits(limits)
     this.protocol = new Protocol({
       role,
       limits: this.limits,
+      extensions,
       mask: () => 0x12345678,
       handler: { onMessage() {}, onPing() {}, onPong() {}, onClose() {}, onFault() {} },
     })
@@ -76,6 +79,17 @@ class Setup implements SenderOwner {
 }
 
 describe('sending', () => {
+  it('counts what was encoded, not what an extension threw at', () => {
+    const failing = (): never => {
+      throw new Error('on purpose')
+    }
+    const extension: Extension = { name: 'x-e', rsv: 0x40, encode: failing, decode: failing }
+    const { sender } = new Setup({}, 'close', 'server', [extension])
+    for (const data of ['x', Buffer.from('x'), prepare('x')])
+      assert.throws(() => sender.send(data, undefined), /on purpose/)
+    assert.equal(sender.sent, 0)
+  })
+
   it('encodes what is short at once, and what is long when it is about to leave', () => {
     const { sender, protocol, outbox } = new Setup({ fragmentSize: 1000 })
     assert.equal(sender.send('x'.repeat(1000), undefined), true)

@@ -77,12 +77,13 @@ export class Sender {
   send(data: Sendable, type: MessageType | undefined): boolean {
     const message = checkSendable(data, type)
     if (!this.#hasRoom()) return false
-    this.sent++
     if (this.#queue?.empty === false || isLong(message, this.#owner.limits.fragmentSize)) {
       this.#enqueue(message, type)
     } else if (message instanceof Prepared) this.#protocol.sendPrepared(message)
     else if (typeof message === 'string') this.#protocol.sendText(message)
     else this.#protocol.sendBytes(type ?? 'binary', message)
+    // An extension that throws has sent nothing.
+    this.sent++
     this.#owner.flushLater()
     return this.#outbox.hasRoom
   }

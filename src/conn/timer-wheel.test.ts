@@ -275,6 +275,22 @@ describe('systemClock', () => {
     assert.ok(systemClock.now() > before)
   })
 
+  it('does not tick once it is stopped, though its time had come', async () => {
+    let ticks = 0
+    const stop = systemClock.every(1, () => ticks++)
+    // Due in the same turn, behind the interval: its tick is about to come.
+    const stopped = new Promise<void>((resolve) => {
+      setTimeout(() => {
+        stop()
+        resolve()
+      }, 1)
+    })
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
+    await stopped
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(ticks, 0)
+  })
+
   it('goes on under the fake timers and the fake clock of a test framework', async (t) => {
     t.mock.timers.enable({ apis: ['setInterval'] })
     const own = Object.getOwnPropertyDescriptor(globalThis, 'performance') as PropertyDescriptor

@@ -2,12 +2,14 @@ import { type CodeOf, UsageError } from '../session/errors.ts'
 import { acceptKey } from '../wire/accept-key.ts'
 import {
   type ExtensionItem,
+  type ExtensionParams,
   formatExtension,
   isToken,
   listHasToken,
   parseExtensions,
 } from '../wire/header-grammar.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
+import { checkExtension, discard, wrongAnswer } from './extension-answer.ts'
 import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
 
 /** What a client asks for: the same for the request and for the check of the answer. */
@@ -76,7 +78,7 @@ export function buildRequestHeaders({ key, subprotocols, extensions }: ClientOff
   }
   if (subprotocols.length > 0) headers['Sec-WebSocket-Protocol'] = subprotocols.join(', ')
   const offers = extensions.flatMap((factory) =>
-    factory.offers().map((params) => formatExtension(factory.name, params)),
+    offersOf(factory).map((params) => formatExtension(factory.name, params)),
   )
   if (offers.length > 0) headers['Sec-WebSocket-Extensions'] = offers.join(', ')
   return headers
@@ -161,12 +163,19 @@ function acceptExtensions(
   for (const item of items) {
     const problem = addExtension(item, factories, extensions)
     if (problem !== undefined) {
-      for (const extension of extensions) extension.dispose?.()
+      for (const extension of extensions) discard(extension)
       return refuse('ERR_WS_EXTENSION', `the server answered with the extension "${item.name}", ${problem}`)
     }
   }
   const extensionsHeader = items.map(({ name, params }) => formatExtension(name, params)).join(', ')
   return { extensions, extensionsHeader }
+}
+
+/** @throws UsageError `ERR_WS_INVALID_ARGUMENT` when the factory gives no list */
+function offersOf(factory: ExtensionFactory): readonly ExtensionParams[] {
+  const offers: unknown = factory.offers()
+  if (Array.isArray(offers)) return offers
+  throw wrongAnswer(`offers of ${factory.name}`, 'a list', offers)
 }
 
 /** Adds the extension that one element of the answer stands for, or tells why there is none. */
@@ -175,14 +184,15 @@ function addExtension(
   factories: readonly ExtensionFactory[],
   extensions: Extension[],
 ): string | undefined {
-  const factory = factories.find((candidate) => candidate.name === name && candidate.offers().length > 0)
+  const factory = factories.find((candidate) => candidate.name === name && offersOf(candidate).length > 0)
   if (factory === undefined) return 'which was not offered'
-  const extension = repeats ? undefined : factory.accept(params)
-  if (extension === undefined) return 'with parameters that cannot be accepted'
+  const accepted = repeats ? undefined : factory.accept(params)
+  if (accepted === undefined) return 'with parameters that cannot be accepted'
+  const extension = checkExtension(`accept of ${name}`, accepted)
   if (!clashes(extension, extensions)) {
     extensions.push(extension)
     return undefined
   }
-  extension.dispose?.()
+  discard(extension)
   return 'which it had named before, or which needs a reserved bit that is taken'
 }

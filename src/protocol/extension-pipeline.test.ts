@@ -275,3 +275,51 @@ describe('a message in pieces', () => {
     }
   })
 })
+
+describe('an extension that answers with what it may not', () => {
+  const rejecting = (): never => Promise.reject(new Error('on purpose')) as never
+  const values: Readonly<Record<string, () => never>> = {
+    'a promise': rejecting,
+    string: () => 'abc' as never,
+    null: () => null as never,
+  }
+  for (const [given, bad] of Object.entries(values)) {
+    it(`fails with a mistake that names it: ${given}`, async () => {
+      const withA = (own: Partial<Extension>): ExtensionPipeline =>
+        new ExtensionPipeline([Object.assign(new Tag('a', 0x40), own)])
+      const mistake = {
+        code: 'ERR_WS_INVALID_ARGUMENT',
+        message: new RegExp(` of a must return .*not ${given}$`),
+      }
+      const plain = Buffer.from('text')
+      assert.throws(() => withA({ encode: bad }).encode(Opcode.Text, plain), mistake)
+      assert.throws(() => withA({ encode: bad }).prepared(prepare('text')), mistake)
+      assert.throws(() => withA({ pieceEncoder: bad }).pieceEncoder(), mistake)
+      assert.throws(
+        () =>
+          withA({ pieceEncoder: () => bad })
+            .pieceEncoder()
+            .encode(plain),
+        mistake,
+      )
+      const fault = withA({ decode: bad }).decode(0x40, plain, 100)
+      assert.ok(!(fault instanceof Uint8Array))
+      assert.deepEqual([fault.code, fault.closeCode], ['ERR_WS_EXTENSION_DATA', 1007])
+      assert.throws(() => {
+        throw fault.cause
+      }, mistake)
+      assert.equal(withA({ decoder: bad }).decoder(0x40), undefined)
+      const decoded = withA({ decoder: () => ({ decode: bad, dispose() {} }) }).decoder(0x40)
+      await assert.rejects(async () => {
+        for await (const _ of decoded?.decode(plain, true) ?? []);
+      })
+      if (given === 'a promise') {
+        assert.throws(() => {
+          withA({ setLevel: bad }).level = 1
+        }, mistake)
+      }
+      // Until then the runner has heard of a rejection.
+      await new Promise(setImmediate)
+    })
+  }
+})

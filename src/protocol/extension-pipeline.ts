@@ -1,8 +1,10 @@
 import type { EncodingStats } from '../session/close-info.ts'
 import type { Prepared, PreparedFrame } from '../session/prepared.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import { FIN, RSV } from '../wire/frame-header.ts'
 import { Opcode } from '../wire/opcode.ts'
 import type { Extension, StreamDecoder } from './extension.ts'
+import { checkBytes, wrongAnswer } from './extension-answer.ts'
 import { type Fault, payloadFault, sizeFault } from './fault.ts'
 import { buildFrame } from './frame-encoder.ts'
 import { encodedSize } from './limits.ts'
@@ -74,7 +76,7 @@ export class ExtensionPipeline {
   pieceEncoder(): PieceEncoder {
     const encoders = this.#extensions
       .filter(({ compresses }) => this.compress || compresses !== true)
-      .map((extension) => ({ rsv: extension.rsv, encode: extension.pieceEncoder?.() }))
+      .map((extension) => ({ extension, rsv: extension.rsv, encode: pieceEncoderOf(extension) }))
       .filter(({ encode }) => encode !== undefined)
     const { counters } = this
     return {
@@ -82,7 +84,8 @@ export class ExtensionPipeline {
       encode(piece) {
         if (encoders.length === 0) return piece
         let encoded = piece
-        for (const { encode } of encoders) encoded = (encode as (piece: Uint8Array) => Uint8Array)(encoded)
+        for (const { encode, extension } of encoders)
+          encoded = checkBytes('pieceEncoder', extension, encode?.(encoded))
         counters.plainSent += piece.length
         counters.encodedSent += encoded.length
         return encoded
@@ -119,7 +122,10 @@ export class ExtensionPipeline {
     return {
       async *decode(piece, last) {
         counters.encodedReceived += piece.length
-        for await (const plain of decoder.decode(piece, last)) {
+        const pieces: unknown = decoder.decode(piece, last)
+        if (isStrayPromise(pieces)) throw wrongAnswer(`decode of ${extension.name}`, 'an iterable', pieces)
+        for await (const answer of pieces as AsyncIterable<unknown>) {
+          const plain = checkBytes('decode', extension, answer)
           counters.plainReceived += plain.length
           yield plain
         }
@@ -130,7 +136,10 @@ export class ExtensionPipeline {
 
   /** Sets the effort of those that compress. */
   set level(level: number) {
-    for (const extension of this.#extensions) extension.setLevel?.(level)
+    for (const extension of this.#extensions) {
+      const answer: unknown = extension.setLevel?.(level)
+      if (isStrayPromise(answer)) throw wrongAnswer(`setLevel of ${extension.name}`, 'nothing', answer)
+    }
     this.#variant = variantOf(this.#extensions)
   }
 
@@ -161,7 +170,7 @@ export class ExtensionPipeline {
       const skipped = !this.compress && extension.compresses === true
       const transformed = skipped ? undefined : extension.encode(payload)
       if (transformed === undefined) continue
-      payload = transformed
+      payload = checkBytes('encode', extension, transformed)
       first |= extension.rsv
     }
     return { first, payload }
@@ -205,10 +214,12 @@ function variantOf(extensions: readonly Extension[]): Variant {
   return extensions.map(({ name, variant }) => `${name} ${variant}`).join()
 }
 
-/** What throws here can only be asked to decode the message whole. */
+/** What throws here, or gives no decoder, can only be asked to decode the message whole. */
 function decoderOf(extension: Extension): StreamDecoder | undefined {
   try {
-    return extension.decoder?.()
+    const decoder: unknown = extension.decoder?.()
+    const usable = typeof decoder === 'object' && decoder !== null && !isStrayPromise(decoder)
+    return usable ? (decoder as StreamDecoder) : undefined
   } catch {
     return undefined
   }
@@ -216,14 +227,25 @@ function decoderOf(extension: Extension): StreamDecoder | undefined {
 
 /** Extensions may be the application's: that one throws is no reason for the process to end. */
 function decodeBy(extension: Extension, payload: Uint8Array, maxSize: number): Uint8Array | Fault {
-  const fault = payloadFault('ERR_WS_EXTENSION_DATA', `data that ${extension.name} cannot decode`)
   try {
     const decoded = extension.decode(payload, maxSize)
-    if (decoded === 'corrupt') return fault
+    if (decoded === 'corrupt') return undecodable(extension)
+    if (decoded === 'too large') return sizeFault('maxMessageSize', maxSize + 1, maxSize)
+    const bytes = checkBytes('decode', extension, decoded)
     // The limit holds whatever an extension does.
-    const tooLarge = decoded === 'too large' || decoded.length > maxSize
-    return tooLarge ? sizeFault('maxMessageSize', maxSize + 1, maxSize) : decoded
+    return bytes.length > maxSize ? sizeFault('maxMessageSize', maxSize + 1, maxSize) : bytes
   } catch (cause) {
-    return { ...fault, cause }
+    return { ...undecodable(extension), cause }
   }
+}
+
+function undecodable({ name }: Extension): Fault {
+  return payloadFault('ERR_WS_EXTENSION_DATA', `data that ${name} cannot decode`)
+}
+
+function pieceEncoderOf(extension: Extension): ReturnType<NonNullable<Extension['pieceEncoder']>> {
+  const encode: unknown = extension.pieceEncoder?.()
+  if (encode === undefined || typeof encode === 'function')
+    return encode as PieceEncoder['encode'] | undefined
+  throw wrongAnswer(`pieceEncoder of ${extension.name}`, 'a function', encode)
 }

@@ -3,7 +3,8 @@ import type { ExtensionParams } from '../wire/header-grammar.ts'
 /**
  * One extension at work on one connection (RFC 6455 section 9). It owns reserved bits of the frame header and
  * transforms whole messages: `encode` before they are framed, `decode` after their fragments have been joined. What
- * it makes of a message may be longer than `maxMessageSize` by an eighth.
+ * it makes of a message may be longer than `maxMessageSize` by an eighth. It answers at once: a promise is as wrong as
+ * any other value that is not what the type says, and fails as what it throws does.
  *
  * @example
  * ```ts
@@ -60,7 +61,7 @@ export interface StreamDecoder {
    * @throws Error when the data is broken
    */
   decode(piece: Uint8Array, last: boolean): AsyncIterable<Uint8Array>
-  /** The message is not wanted any more, or has ended. */
+  /** The message is not wanted any more, or has ended. What it throws is printed. */
   dispose(): void
 }
 

@@ -1,4 +1,5 @@
 import { type CodeOf, UsageError } from '../session/errors.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import { acceptKey, isValidKey } from '../wire/accept-key.ts'
 import {
   type ExtensionItem,
@@ -11,6 +12,7 @@ import {
   parseTokenList,
 } from '../wire/header-grammar.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
+import { checkExtension, discard, wrongAnswer } from './extension-answer.ts'
 import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
 
 export type { HandshakeHeaders } from './handshake-parts.ts'
@@ -213,11 +215,15 @@ function negotiateExtensions(
       .map(({ params }) => params)
     const taken = offers.length === 0 ? undefined : factory.negotiate(offers)
     if (taken === undefined) continue
-    if (clashes(taken.extension, extensions)) {
-      taken.extension.dispose?.()
+    const what = `negotiate of ${factory.name}`
+    if (typeof taken !== 'object' || taken === null || isStrayPromise(taken))
+      throw wrongAnswer(what, 'what it took', taken)
+    const extension = checkExtension(what, taken.extension)
+    if (clashes(extension, extensions)) {
+      discard(extension)
       continue
     }
-    extensions.push(taken.extension)
+    extensions.push(extension)
     answers.push(formatExtension(factory.name, taken.params))
   }
   return { extensions, header: answers.join(', ') }

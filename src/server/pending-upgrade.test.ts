@@ -139,7 +139,9 @@ describe('PendingUpgrade', () => {
     await turn()
     socket.endInput()
     await turn()
-    assert.ok(socket.destroyed)
+    const { destroyed } = socket
+    socket.destroy()
+    assert.equal(destroyed, true)
     assert.equal(await codeOf(verdict), '400 ERR_WS_SOCKET_CLOSED')
     assert.equal(pending.release().toString(), 'early')
   })

@@ -317,11 +317,13 @@ describe('authorize, keeping out', () => {
   ] as const) {
     it(`${name} disposes of the extensions that were negotiated`, async () => {
       const disposed: string[] = []
-      const extension = {
+      const extension: Extension = {
         name: 'x',
         rsv: 0x40,
+        encode: (bytes) => bytes,
+        decode: (bytes) => bytes,
         dispose: () => void disposed.push('x'),
-      } as unknown as Extension
+      }
       const factory = {
         name: 'x',
         offers: () => [],

@@ -8,6 +8,7 @@ import type { ExtensionFactory } from '../protocol/extension.ts'
 import { defaultLimits, type Limits, resolveLimits } from '../protocol/limits.ts'
 import { type HandshakeError, UsageError } from '../session/errors.ts'
 import { parseUrl } from '../session/parse-url.ts'
+import { isStrayPromise } from '../session/stray-promise.ts'
 import { isToken } from '../wire/header-grammar.ts'
 import type { Authorize } from './authorize.ts'
 import type { ConnectionLimitsOptions } from './connection-limits.ts'
@@ -286,10 +287,8 @@ function checkHeaders(headers: AnswerHeaders): AnswerHeaders {
   return headers
 }
 
-/** A promise in place of an answer: nobody waits for it, and its rejection alone must not end the process. */
 function atOnce<T>(name: string, value: T): T {
-  if (!(value instanceof Promise)) return value
-  value.catch(() => {})
+  if (!isStrayPromise(value)) return value
   throw invalid(`${name} must answer at once, not with a promise`)
 }
 

@@ -55,13 +55,14 @@ describe('watchAccept', () => {
     server.emit('close')
   })
 
-  it('tells what has not been told when the server closes, and leaves no timer', () => {
+  it('tells what has not been told when the server closes, and leaves no timer', async () => {
     const { server, clock, lines } = watched()
     for (let i = 0; i < 3; i++) server.emit('error', acceptError('EMFILE'))
     lines()
     server.emit('close')
     assert.deepEqual(lines(), ['error accept-error: 2 connections were not accepted: accept EMFILE'])
     assert.equal(clock.running, 0)
+    await assertNoLeaks()
   })
 
   it('tells of connections above maxConnections of the HTTP server', async () => {

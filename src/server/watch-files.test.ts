@@ -1,10 +1,25 @@
 import assert from 'node:assert/strict'
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
+import { until } from '../../test/support/until.ts'
 import { type Look, watchFiles } from './watch-files.ts'
 
 after(() => assertNoLeaks())
+
+/** Whether the file system is asked for something. */
+function isBusy(): boolean {
+  return process.getActiveResourcesInfo().includes('FSReqCallback')
+}
+
+/** The descriptor that the next file gets. */
+function lowestFree(): number {
+  const descriptor = openSync(devNull, 'r')
+  closeSync(descriptor)
+  return descriptor
+}
 
 function failing(code: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: of a test`), { code })
@@ -40,11 +55,35 @@ describe('watchFiles', () => {
     assert.equal(clock.running, 0)
   })
 
+  it('waits for the answer before it looks again', () => {
+    const clock = new FakeClock()
+    const told: string[] = []
+    const asked: Parameters<Look>[0][] = []
+    const end = watchFiles(
+      (error) => void told.push(error.message),
+      clock,
+      (answer) => void asked.push(answer),
+    )
+    clock.advance(3_600_000)
+    assert.equal(asked.length, 1)
+    asked[0]?.(failing('EMFILE'))
+    assert.deepEqual(told, ['EMFILE: of a test'])
+    clock.advance(2_000)
+    assert.equal(asked.length, 2)
+    end()
+  })
+
   it('opens a file, and closes it', async () => {
     const clock = new FakeClock()
+    await until(() => !isBusy(), 'what others do with files')
+    const free = lowestFree()
     const end = watchFiles((error) => assert.fail(error), clock)
-    clock.advance(3_000)
+    for (let i = 0; i < 3; i++) {
+      clock.advance(1_000)
+      assert.ok(isBusy())
+      await until(() => !isBusy(), 'the look')
+    }
     end()
-    await assertNoLeaks()
+    assert.equal(lowestFree(), free)
   })
 })

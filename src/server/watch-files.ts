@@ -21,9 +21,14 @@ export function watchFiles(
   look: Look = openAndClose,
 ): () => void {
   let ended = false
+  let looking = false
   // Not a deadline of the wheel, which rests while there are no connections.
   const stop = clock.every(INTERVAL, () => {
+    // Where the file system does not answer, looks must not pile up.
+    if (looking) return
+    looking = true
     look((error) => {
+      looking = false
       if (!ended && (error?.code === 'EMFILE' || error?.code === 'ENFILE')) tell(error)
     })
   })
