@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers'
 import type { StreamDecoder } from '../protocol/extension.ts'
 import type { Fault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
@@ -54,6 +55,11 @@ const NONE: never[] = []
 /** What a queued message costs beside its bytes. */
 const OVERHEAD = 64
 
+/** Bytes of messages after which others have their turn, though more has come in the same chunk. */
+const SLICE = 1024 * 1024
+/** What to deliver a message costs, in bytes. */
+const MESSAGE_COST = 256
+
 /**
  * Keeps messages from their arrival until somebody takes them: by a listener, one by one, or piece by piece. Bounded by
  * number and bytes: at its mark it asks for a pause, and at half of it for more.
@@ -64,6 +70,8 @@ export class Inbox implements StreamHandler, StreamOwner {
   #queue: Message[] = NONE
   #bytes = 0
   #full = false
+  /** What has come of one chunk, in bytes; as much as it may be in one turn of the event loop once it is `SLICE`. */
+  #slice = 0
   #paused = false
   #finishing = false
   #ended = false
@@ -117,8 +125,17 @@ export class Inbox implements StreamHandler, StreamOwner {
     return !this.incomplete && this.#queue.length === 0 && this.#waiters[0]?.form === 'stream'
   }
 
+  /** A chunk begins to be read. */
+  beginChunk(): void {
+    this.#slice = 0
+  }
+
   /** Takes a message that came: its text in the form that {@link text} tells. */
   push(data: Data, type: MessageType): void {
+    if (this.#slice < SLICE) {
+      this.#slice += data.length + MESSAGE_COST
+      if (this.#slice >= SLICE) this.#yield()
+    }
     if (this.#listener !== undefined && this.#queue.length === 0)
       return this.#call(this.#listener, data, type)
     const waiter = this.#waiters.shift()
@@ -360,6 +377,15 @@ export class Inbox implements StreamHandler, StreamOwner {
     this.#updateFlow()
   }
 
+  /** What is left of the chunk is for the next turn: it may be much, when it is compressed or empty. */
+  #yield(): void {
+    this.#updateFlow()
+    setImmediate(() => {
+      this.#slice = 0
+      this.#updateFlow()
+    })
+  }
+
   /** Asks for a pause, or for more, where that has changed. */
   #updateFlow(): void {
     if (this.#finishing) {
@@ -368,7 +394,7 @@ export class Inbox implements StreamHandler, StreamOwner {
       return
     }
     const streamBlocked = this.#stream?.blocked === true
-    const pause = this.#full || this.#held || streamBlocked
+    const pause = this.#full || this.#held || streamBlocked || this.#slice >= SLICE
     if (pause === this.#paused) return
     if (!pause) {
       this.#paused = false

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { Socket } from 'node:net'
 import { after, describe, it } from 'node:test'
+import { constants, deflateRawSync } from 'node:zlib'
 import { type FrameSpec, frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeStream } from '../../test/support/fake-stream.ts'
 import { TestLink, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
+import { Deflate } from '../protocol/deflate.ts'
 import { defaultLimits } from '../protocol/limits.ts'
 import { CloseError, LimitError, UsageError } from '../session/errors.ts'
 import { prepare } from '../session/prepared.ts'
@@ -79,6 +81,39 @@ describe('sending', () => {
       const message = (await (early ?? peer.conn.read())) as Uint8Array
       assert.equal(Buffer.from(message).toString(), 'y')
       assert.equal(message.buffer.byteLength > 20_000, !waits)
+      peer.conn.terminate()
+    }
+  })
+
+  it('lets others have their turn where much comes in one chunk: compressed, or in messages of nothing', async () => {
+    const plain = Buffer.alloc(500 * KiB, 'x')
+    const direction = { takeover: false, windowBits: 15 }
+    const bomb = {
+      opcode: 2,
+      rsv: 4,
+      payload: deflateRawSync(plain, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4),
+    }
+    for (const [spec, count, atOnce] of [
+      [bomb, 10, 3],
+      [{ opcode: 1, payload: '' }, 10_000, 4096],
+    ] as const) {
+      const peer = new TestLink({
+        extensions: [
+          new Deflate({ send: direction, receive: direction, threshold: 0, level: 6, memLevel: 8 }),
+        ],
+      })
+      let [inTurn, most, got] = [0, 0, 0]
+      const nextTurn = (): void => {
+        inTurn = 0
+      }
+      peer.conn.onMessage(() => {
+        if (inTurn === 0) setImmediate(nextTurn)
+        got++
+        most = Math.max(most, ++inTurn)
+      })
+      peer.stream.push(Buffer.concat(Array.from({ length: count }, () => peer.frame(spec))))
+      for (let i = 0; i < 20 && got < count; i++) await turn()
+      assert.deepEqual([got, most], [count, atOnce])
       peer.conn.terminate()
     }
   })

@@ -124,8 +124,7 @@ export class Link
 
   get state(): 'open' | 'closing' | 'closed' {
     if (this.closeInfo !== undefined) return 'closed'
-    const open = this.#protocol.closing === 'open' && !this.sender.closing && !this.#terminated
-    return open ? 'open' : 'closing'
+    return this.#protocol.closing === 'open' && !this.sender.closing && !this.#terminated ? 'open' : 'closing'
   }
 
   get stats(): ConnStats {
@@ -285,11 +284,9 @@ export class Link
       this.#receivesDropped++
       return
     }
-    if (type === 'text' && inbox.text === 'string') {
-      inbox.push(bytes.toString(ascii ? 'latin1' : 'utf8', start, end), type)
-    } else {
-      inbox.push(own(bytes, start, end, inbox.taken ? SMALL_CHUNK : 0), type)
-    }
+    const decodes = type === 'text' && inbox.text === 'string'
+    if (decodes) inbox.push(bytes.toString(ascii ? 'latin1' : 'utf8', start, end), type)
+    else inbox.push(own(bytes, start, end, inbox.taken ? SMALL_CHUNK : 0), type)
   }
 
   onPing(payload: Buffer): void {
@@ -460,6 +457,7 @@ export class Link
 
   #receive(chunk: Buffer): void {
     this.#receiving = true
+    this.inbox.beginChunk()
     try {
       const stop = this.#protocol.receive(refuseTaken(chunk))
       if (stop < chunk.length) this.#rest = chunk.subarray(stop)
