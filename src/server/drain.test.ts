@@ -4,6 +4,7 @@ import { after, describe, it } from 'node:test'
 import { frame } from '../../test/frames.ts'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { RawClient } from '../../test/raw-client.ts'
+import { fakedEverywhere, frameworkTimers } from '../../test/support/fake-timers.ts'
 import { isPending } from '../../test/support/until.ts'
 import { Dialer } from '../client/dialer.ts'
 import { TimeoutError, UsageError } from '../session/errors.ts'
@@ -95,7 +96,9 @@ describe('drain', () => {
   })
 
   it('drops it under the fake timers of a test framework too', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    const why = fakedEverywhere(t)
+    if (why !== undefined) return t.skip(why)
+    using _timers = frameworkTimers(t, 'setTimeout', 'setInterval')
     await using server = await serve({}, () => {})
     const mute = await RawClient.upgraded(Number(new URL(server.url).port), '/')
     await drain(server.connections, { timeout: 100 })
