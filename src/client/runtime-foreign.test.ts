@@ -8,13 +8,20 @@ import { root } from '../../test/repo.ts'
 
 after(() => assertNoLeaks())
 
+/** How each runtime runs a program that is given as text. */
+function programArgs(program: string): string[] {
+  const source = '--conditions=silverback:source'
+  if (process.versions.bun !== undefined) return [source, '--eval', program]
+  if (process.versions.deno !== undefined) return ['eval', source, program]
+  return [source, '--import=tsx', '--input-type=module', '--eval', program]
+}
+
 /** What a program writes: one that ends by itself. */
 async function run(program: string): Promise<string> {
-  const child = spawn(
-    process.execPath,
-    ['--conditions=silverback:source', '--import=tsx', '--input-type=module', '--eval', program],
-    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const child = spawn(process.execPath, programArgs(program), {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
   assert.equal(stderr, '')
   return stdout.trim()
@@ -67,6 +74,9 @@ describe('a runtime whose globals are others', () => {
 
   it('goes on under fake timers that nobody moves on', async () => {
     assert.equal(await run(fakeTimers + talk), 'hello')
+  })
+
+  it('tells under fake timers that nobody is there', async () => {
     const refused = `
       const nobody = new WebSocket('ws://127.0.0.1:1/')
       await new Promise((resolve) => {
@@ -75,6 +85,9 @@ describe('a runtime whose globals are others', () => {
       })
     `
     assert.equal(await run(fakeTimers + refused), 'error\nclose')
+  })
+
+  it('ends streams under fake timers', async () => {
     const streams = `
       const server = await serve({}, async (conn) => { await conn.read(); await conn.close() })
       const conn = await dial(server.url)
@@ -86,6 +99,9 @@ describe('a runtime whose globals are others', () => {
       await server.close()
     `
     assert.equal(await run(fakeTimers + streams), 'CloseError')
+  })
+
+  it('goes on to the next address under fake timers', async () => {
     const race = `
       const server = createServer().listen(0, '127.0.0.1')
       await new Promise((resolve) => server.once('listening', resolve))
@@ -97,6 +113,9 @@ describe('a runtime whose globals are others', () => {
       server.close()
     `
     assert.equal(await run(fakeTimers + race), '127.0.0.1')
+  })
+
+  it('goes through a proxy under fake timers', async () => {
     const socks = `
       const server = await serve({}, () => {})
       const proxy = await SocksProxy.start()
