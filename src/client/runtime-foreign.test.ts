@@ -1,6 +1,7 @@
 // What the runtime's globals are is settled when the library is loaded: programs of their own, which put others in their place.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
@@ -16,14 +17,21 @@ function programArgs(program: string): string[] {
   return [source, '--import=tsx', '--input-type=module', '--eval', program]
 }
 
-/** What a program writes: one that ends by itself. */
+/** What a program writes: one that ends by itself, and is ended when it does not. */
 async function run(program: string): Promise<string> {
   const child = spawn(process.execPath, programArgs(program), {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
   })
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  const [stdout, stderr, [, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
   assert.equal(stderr, '')
+  assert.equal(signal, null, `had to be ended, after it wrote '${stdout}'`)
   return stdout.trim()
 }
 
