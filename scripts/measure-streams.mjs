@@ -18,8 +18,11 @@ import { peakMemory as peak } from './peak-memory.mjs'
 
 const MiB = 1024 * 1024
 const units = { B: 1, KiB: 1024, MiB, GiB: 1024 * MiB }
-/** What a process may grow by, whatever the size. */
-const BOUND = 128 * MiB
+/**
+ * What a process may grow by, whatever the size. The V8 of Node 24 and later lets more garbage come together before it
+ * collects: 106 MiB on a quiet machine, and more on a busy one.
+ */
+const BOUND = (Number.parseInt(process.versions.node, 10) >= 24 ? 160 : 128) * MiB
 /** What may be inflated of a message that is read as a stream. */
 const MAX_STREAM = 16 * MiB
 

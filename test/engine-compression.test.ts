@@ -362,8 +362,14 @@ test('what a connection holds between messages: nothing without takeover, two wi
   // What is made only once, and what the tests before left behind, is not to be in either.
   for (let i = 0; i < 2; i++) await each(i === 1)
   // The slabs of the test's own pair are counted in both.
-  const [without, withTakeover] = [await each(false), await each(true)]
-  const windows = withTakeover - without
+  const [without, withTakeover]: [number[], number[]] = [[], []]
+  for (let i = 0; i < 3; i++) {
+    without.push(await each(false))
+    withTakeover.push(await each(true))
+  }
+  // What else the process does may be in one of them.
+  const median = (measured: number[]): number => measured.sort((a, b) => a - b)[1] as number
+  const windows = median(withTakeover) - median(without)
   assert.ok(windows > 60_000 && windows < 72_000, `${windows} bytes`)
 })
 

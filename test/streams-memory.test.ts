@@ -10,7 +10,7 @@ import { root } from './repo.ts'
 
 after(() => assertNoLeaks())
 
-test('256 MiB there and back, and bombs: no process grows by more than 128 MiB', {
+test('256 MiB there and back, and bombs: no process grows by more than 128 MiB, or 160 from Node 24 on', {
   timeout: 110_000,
 }, async (t) => {
   const args = ['--conditions=silverback:source', '--import=tsx', join(root, 'scripts/measure-streams.mjs')]

@@ -65,7 +65,7 @@ describe('connectFirst', () => {
   })
 
   it('begins the next after 250 ms, and does not give up the one before', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     const race = new Race()
     const connected = connectFirst(['::1', '1.1.1.1', '::2'], race.open, never)
     t.mock.timers.tick(249)
@@ -87,7 +87,7 @@ describe('connectFirst', () => {
   })
 
   it('an attempt that fails does not begin two others', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     const race = new Race()
     const connected = connectFirst(['::1', '1.1.1.1', '::2'], race.open, never)
     t.mock.timers.tick(200)
@@ -121,7 +121,7 @@ describe('connectFirst', () => {
   })
 
   it('is given up with the signal, and so are all attempts', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     const race = new Race()
     const controller = new AbortController()
     const connected = connectFirst(['::1', '1.1.1.1', '::2'], race.open, controller.signal)

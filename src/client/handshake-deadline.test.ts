@@ -58,7 +58,7 @@ describe('HandshakeDeadline', () => {
   })
 
   it('has no timer where the time is 0', (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     const deadline = new HandshakeDeadline(0, undefined)
     t.mock.timers.tick(2 ** 31)
     assert.equal(deadline.signal.aborted, false)

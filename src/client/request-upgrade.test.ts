@@ -360,7 +360,7 @@ describe('requestUpgrade, in time', () => {
   })
 
   it('no longer once there is an answer', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     await using server = await AnsweringServer.start((socket, accept) => socket.write(switching(accept)))
     const { socket } = await ask(server.url, { handshakeTimeout: 10 })
     t.mock.timers.tick(1_000)

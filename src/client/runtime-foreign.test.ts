@@ -1,6 +1,7 @@
 // What the runtime's globals are is settled when the library is loaded: programs of their own, which put others in their place.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
@@ -8,15 +9,29 @@ import { root } from '../../test/repo.ts'
 
 after(() => assertNoLeaks())
 
-/** What a program writes: one that ends by itself. */
+/** How each runtime runs a program that is given as text. */
+function programArgs(program: string): string[] {
+  const source = '--conditions=silverback:source'
+  if (process.versions.bun !== undefined) return [source, '--eval', program]
+  if (process.versions.deno !== undefined) return ['eval', source, program]
+  return [source, '--import=tsx', '--input-type=module', '--eval', program]
+}
+
+/** What a program writes: one that ends by itself, and is ended when it does not. */
 async function run(program: string): Promise<string> {
-  const child = spawn(
-    process.execPath,
-    ['--conditions=silverback:source', '--import=tsx', '--input-type=module', '--eval', program],
-    { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
-  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  const child = spawn(process.execPath, programArgs(program), {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  })
+  const [stdout, stderr, [, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
   assert.equal(stderr, '')
+  assert.equal(signal, null, `had to be ended, after it wrote '${stdout}'`)
   return stdout.trim()
 }
 
@@ -67,6 +82,9 @@ describe('a runtime whose globals are others', () => {
 
   it('goes on under fake timers that nobody moves on', async () => {
     assert.equal(await run(fakeTimers + talk), 'hello')
+  })
+
+  it('tells under fake timers that nobody is there', async () => {
     const refused = `
       const nobody = new WebSocket('ws://127.0.0.1:1/')
       await new Promise((resolve) => {
@@ -75,6 +93,9 @@ describe('a runtime whose globals are others', () => {
       })
     `
     assert.equal(await run(fakeTimers + refused), 'error\nclose')
+  })
+
+  it('ends streams under fake timers', async () => {
     const streams = `
       const server = await serve({}, async (conn) => { await conn.read(); await conn.close() })
       const conn = await dial(server.url)
@@ -86,6 +107,9 @@ describe('a runtime whose globals are others', () => {
       await server.close()
     `
     assert.equal(await run(fakeTimers + streams), 'CloseError')
+  })
+
+  it('goes on to the next address under fake timers', async () => {
     const race = `
       const server = createServer().listen(0, '127.0.0.1')
       await new Promise((resolve) => server.once('listening', resolve))
@@ -97,6 +121,9 @@ describe('a runtime whose globals are others', () => {
       server.close()
     `
     assert.equal(await run(fakeTimers + race), '127.0.0.1')
+  })
+
+  it('goes through a proxy under fake timers', async () => {
     const socks = `
       const server = await serve({}, () => {})
       const proxy = await SocksProxy.start()

@@ -33,7 +33,9 @@ export function blobSize(value: unknown): number | undefined {
 /** The bytes of a Blob; `undefined` when they cannot be read, such as those of a file that has changed. */
 export async function readBlob(blob: Blob): Promise<Uint8Array | undefined> {
   try {
-    return new Uint8Array(await Reflect.apply(arrayBuffer, blob, []))
+    const bytes = new Uint8Array(await Reflect.apply(arrayBuffer, blob, []))
+    // Deno believes a `size` that somebody has set, and fills up with zeros.
+    return bytes.subarray(0, blobSize(blob))
   } catch {
     return undefined
   }

@@ -1,3 +1,4 @@
+import { copyOf } from '../conn/own.ts'
 import { UsageError } from '../session/errors.ts'
 import type { MessageType } from '../session/message.ts'
 import { Prepared } from '../session/prepared.ts'
@@ -87,7 +88,7 @@ export class SendQueue {
     }
     const taken = fits && this.#hasRoom(size)
     if (taken) {
-      const kept = data instanceof Uint8Array ? Buffer.from(data) : data
+      const kept = data instanceof Uint8Array ? copyOf(data) : data
       this.#messages.push({ message: { data: kept, type }, size })
       this.#bytes += size
     } else if (this.#overflow !== 'reject' && !this.#reporting) dropped.push({ data, type })

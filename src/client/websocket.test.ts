@@ -308,20 +308,25 @@ describe('send', () => {
   })
 
   for (const closing of [false, true])
-    it(`drops the connection for a Blob that cannot be read: an error${closing ? ', also behind close()' : ''}`, async () => {
-      await using server = await echo()
-      const { socket, log, closed } = await opened(server.url)
+    it(`drops the connection for a Blob that cannot be read: an error${closing ? ', also behind close()' : ''}`, async (t) => {
       const folder = await mkdtemp(join(tmpdir(), 'silverback-'))
       const file = join(folder, 'file')
       await writeFile(file, 'x')
       const blob = await openAsBlob(file)
-      await writeFile(file, 'changed')
+      await rm(folder, { recursive: true })
+      const isRead = await blob.arrayBuffer().then(
+        () => true,
+        () => false,
+      )
+      if (isRead) return t.skip('this runtime reads a file when the Blob is made')
+      await using server = await echo()
+      const { socket, log, closed } = await opened(server.url)
+      const { size } = blob
       socket.send(blob)
       if (closing) socket.close()
       await closed
       assert.deepEqual(log, ['open 1', 'error 3', 'close 3 1006  unclean'])
-      assert.equal(socket.bufferedAmount, 1)
-      await rm(folder, { recursive: true })
+      assert.equal(socket.bufferedAmount, size)
     })
 })
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
 import { after, describe, it } from 'node:test'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import {
@@ -24,6 +25,27 @@ const transports: [string, ConnectedPairOptions][] = [
   ['TCP', {}],
   ['TLS', { tls: true }],
 ]
+
+/** Counts what a stream hands on: several chunks that leave in one gathered write are one. */
+function countWrites(stream: Duplex): () => number {
+  let count = 0
+  let within = false
+  for (const name of ['_write', '_writev'] as const) {
+    const own = stream[name] as (...args: unknown[]) => unknown
+    stream[name] = (...args: unknown[]) => {
+      // Some runtimes join the chunks of the one for the other.
+      if (!within) count++
+      const outer = within
+      within = true
+      try {
+        return Reflect.apply(own, stream, args)
+      } finally {
+        within = outer
+      }
+    }
+  }
+  return () => count
+}
 
 /** Both ends, server first. */
 function ends({ server, client }: ConnectedPair): [Conn, Conn] {
@@ -148,25 +170,21 @@ describe('a connection', () => {
     }
   })
 
-  it('writes once for all that a turn sends', async () => {
-    await using pair = await connectedPair()
-    for (const [conn, socket] of [
-      [pair.server, pair.serverSocket],
-      [pair.client, pair.clientSocket],
-    ] as const) {
-      let writes = 0
-      const write = socket.write.bind(socket)
-      socket.write = ((...args: Parameters<typeof write>) => {
-        writes++
-        return write(...args)
-      }) as typeof socket.write
-      for (let i = 0; i < 200; i++) conn.send(`message ${i}`)
-      await turn()
-      assert.equal(writes, 1)
-      const peer = conn === pair.server ? pair.client : pair.server
-      for (let i = 0; i < 200; i++) assert.equal(await peer.read(), `message ${i}`)
-    }
-  })
+  for (const [transport, options] of transports)
+    it(`writes once for all that a turn sends, over ${transport}`, async () => {
+      await using pair = await connectedPair(options)
+      for (const [conn, socket] of [
+        [pair.server, pair.serverSocket],
+        [pair.client, pair.clientSocket],
+      ] as const) {
+        const writes = countWrites(socket)
+        for (let i = 0; i < 200; i++) conn.send(`message ${i}`)
+        await turn()
+        assert.equal(writes(), 1)
+        const peer = conn === pair.server ? pair.client : pair.server
+        for (let i = 0; i < 200; i++) assert.equal(await peer.read(), `message ${i}`)
+      }
+    })
 
   it('tells what the handshake settled', async () => {
     await using pair = await connectedPair({

@@ -53,7 +53,8 @@ export class RoundTrips {
   /** The payload of the next ping. */
   next(settle?: (result: number | Error) => void): Uint8Array {
     this.#number = (this.#number + 1) >>> 0
-    const payload = Buffer.allocUnsafe(4)
+    // Kept for as long as the peer likes, so not from the pool.
+    const payload = Buffer.allocUnsafeSlow(4)
     payload.writeUInt32BE(this.#number)
     this.#remember(payload, settle)
     return payload

@@ -62,7 +62,9 @@ export class OutgoingMessage {
     }
     const length = this.#joinedLength + piece.length
     if (this.#joined === undefined || this.pieces.length === 0 || length > this.#joined.length) {
-      this.#joined = Buffer.allocUnsafe(Math.min(JOINED, Math.max(piece.length, 2 * this.#joinedLength, 256)))
+      this.#joined = Buffer.allocUnsafeSlow(
+        Math.min(JOINED, Math.max(piece.length, 2 * this.#joinedLength, 256)),
+      )
       this.#joinedLength = 0
       this.pieces.push(this.#joined)
     }

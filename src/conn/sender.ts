@@ -8,6 +8,7 @@ import { checkSendable, Prepared } from '../session/prepared.ts'
 import type { Sendable } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
 import type { Outbox } from './outbox.ts'
+import { copyOf } from './own.ts'
 import { sendBufferError } from './send-buffer-error.ts'
 import { OutgoingMessage, SendQueue } from './send-queue.ts'
 
@@ -207,11 +208,11 @@ export class Sender {
   }
 
   #enqueue(message: string | Uint8Array | Prepared, type: MessageType | undefined): void {
+    const bytes = typeof message === 'string' ? Buffer.from(message, 'utf8') : message
     // The caller's own bytes are copied where they would be if nothing had to wait: short ones, and those to be masked.
     const copied =
-      message instanceof Uint8Array &&
-      (message.length <= COPY_LIMIT || this.#protocol.masks || keepsMore(message))
-    const kept = copied || typeof message === 'string' ? Buffer.from(message as string) : message
+      bytes === message && bytes instanceof Uint8Array && (bytes.length <= COPY_LIMIT || this.#protocol.masks)
+    const kept = bytes instanceof Uint8Array && (copied || keepsMore(bytes)) ? copyOf(bytes) : bytes
     const actual = message instanceof Prepared ? message.type : (type ?? typeOf(message))
     this.#opened().push(new OutgoingMessage(actual, this.#protocol.compress, kept))
     this.#count()

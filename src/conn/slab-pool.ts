@@ -1,4 +1,4 @@
-import type { SlabSource } from '../protocol/output.ts'
+import { heapSlabs, type SlabSource } from '../protocol/output.ts'
 
 const SLAB_SIZE = 64 * 1024
 
@@ -17,7 +17,7 @@ let lent = 0
  */
 export const slabPool: SlabSource = {
   acquire(size: number): Buffer {
-    if (size > SLAB_SIZE || lent >= MAX_FREE) return Buffer.allocUnsafe(Math.max(size, 1024))
+    if (size > SLAB_SIZE || lent >= MAX_FREE) return heapSlabs.acquire(size)
     lent++
     return free.pop() ?? Buffer.allocUnsafeSlow(SLAB_SIZE)
   },

@@ -5,6 +5,7 @@ import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { FakeClock } from '../../test/support/fake-clock.ts'
+import { fakedEverywhere, frameworkTimers } from '../../test/support/fake-timers.ts'
 import { processWheel, systemClock, TICK, TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
 after(() => assertNoLeaks())
@@ -292,7 +293,9 @@ describe('systemClock', () => {
   })
 
   it('goes on under the fake timers and the fake clock of a test framework', async (t) => {
-    t.mock.timers.enable({ apis: ['setInterval'] })
+    const why = fakedEverywhere(t)
+    if (why !== undefined) return t.skip(why)
+    using _timers = frameworkTimers(t, 'setInterval')
     const own = Object.getOwnPropertyDescriptor(globalThis, 'performance') as PropertyDescriptor
     Object.defineProperty(globalThis, 'performance', { configurable: true, value: { now: () => 0 } })
     const alive = setTimeout(() => {}, 60_000)

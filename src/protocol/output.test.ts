@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { heapSlabs, Output, type SlabSource } from './output.ts'
+import { copyApart, heapSlabs, Output, type SlabSource } from './output.ts'
 
 /** Notes what is lent and given back. */
 class Slabs implements SlabSource {
@@ -283,5 +283,26 @@ describe('heapSlabs', () => {
     assert.ok(heapSlabs.acquire(100_000).length >= 100_000)
     heapSlabs.release(one, true)
     assert.notEqual(heapSlabs.acquire(10), one)
+  })
+})
+
+describe('copyApart', () => {
+  it('copies bytes into memory that nothing else is in, and so do the slabs from the heap', () => {
+    const { poolSize } = Buffer
+    try {
+      for (const size of [8 * 1024, 64 * 1024]) {
+        Buffer.poolSize = size
+        for (const length of [0, 1, 100, 3000, 20_000]) {
+          const bytes = Buffer.allocUnsafe(length).fill('x')
+          const copy = copyApart(bytes)
+          assert.ok(copy.equals(bytes))
+          assert.notEqual(copy.buffer, bytes.buffer)
+          assert.equal(copy.buffer.byteLength, length)
+          assert.equal(heapSlabs.acquire(length).buffer.byteLength, Math.max(1024, length))
+        }
+      }
+    } finally {
+      Buffer.poolSize = poolSize
+    }
   })
 })

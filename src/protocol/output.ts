@@ -25,7 +25,8 @@ const LARGEST_SHARED = 64 * 1024
 
 /** Slabs from the heap, never reused. */
 export const heapSlabs: SlabSource = {
-  acquire: (size) => Buffer.allocUnsafe(Math.max(size, SMALLEST_SLAB)),
+  // Not from Node's pool: what waits because a peer does not read would keep up to 64 KiB of it alive.
+  acquire: (size) => Buffer.allocUnsafeSlow(Math.max(size, SMALLEST_SLAB)),
   release: () => {},
 }
 
@@ -89,7 +90,7 @@ export class Output {
     }
     this.#seal()
     this.#pieces ??= []
-    this.#pieces.push(this.held && keepsMore(bytes) ? Buffer.from(bytes) : bytes)
+    this.#pieces.push(this.held && keepsMore(bytes) ? copyApart(bytes) : bytes)
     this.pending += bytes.length
   }
 
@@ -175,6 +176,16 @@ export class Output {
     this.#pieces.push((this.#slab as Buffer).subarray(this.#from, this.#to))
     this.#from = this.#to
   }
+}
+
+/**
+ * A copy that may be kept for long. `Buffer.from` would cut it from a pool of up to 64 KiB, all of which a few bytes
+ * would keep alive.
+ */
+export function copyApart(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
 }
 
 /** Whether to keep these bytes for long would keep much more alive: the chunk that a peer's message came in. */

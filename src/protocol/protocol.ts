@@ -17,7 +17,7 @@ import { type Fault, payloadFault, protocolFault, sizeFault } from './fault.ts'
 import { FrameDecoder } from './frame-decoder.ts'
 import { encodeFrame, encodeText } from './frame-encoder.ts'
 import { encodedSize, type Limits } from './limits.ts'
-import { Output, type SlabSource } from './output.ts'
+import { copyApart, Output, type SlabSource } from './output.ts'
 import type { ProtocolHandler, StreamHandler } from './protocol-handler.ts'
 
 /** How to make a {@link Protocol}. */
@@ -554,7 +554,7 @@ export class Protocol {
   #onPing(payload: Buffer): void {
     if (this.#handler.answersPings === true) {
       // The owner does.
-    } else if (this.#congested) this.#pendingPong = Buffer.from(payload)
+    } else if (this.#congested) this.#pendingPong = copyApart(payload)
     else this.sendPong(payload)
     this.#handler.onPing(payload)
   }

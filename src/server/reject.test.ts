@@ -4,7 +4,7 @@ import { after, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { upgradeRequest } from '../../test/raw-client.ts'
-import { enableFakeTimers } from '../../test/support/fake-timers.ts'
+import { enableFakeTimers, frameworkTimers } from '../../test/support/fake-timers.ts'
 import { TestServer } from '../../test/support/test-server.ts'
 import { until } from '../../test/support/until.ts'
 import { UsageError } from '../session/errors.ts'
@@ -193,7 +193,7 @@ describe('reject, what it is not for', () => {
 
 describe('reject, and then', () => {
   it('answers in full a client that is still sending, and then has done with it', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     await using server = await refusing(413, { body: 'enough' })
     const client = server.client(request)
     for (let i = 0; i < 32; i++) client.write(Buffer.alloc(65_536))
@@ -204,7 +204,7 @@ describe('reject, and then', () => {
   })
 
   it('drops a client that does not hang up', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     await using server = await TestServer.start((http) => {
       http.on('upgrade', (_request, socket) => {
         reject(socket, 403)
@@ -232,7 +232,7 @@ describe('reject, and then', () => {
   })
 
   it('drops a client that does not hang up when another has ended the connection', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    using _timers = frameworkTimers(t, 'setTimeout')
     let ended: Duplex | undefined
     await using server = await TestServer.start((http) => {
       http.on('upgrade', (_request, socket) => {
@@ -251,7 +251,7 @@ describe('reject, and then', () => {
   })
 
   it('reads on where another has ended the connection, so that the end of the client is noticed', async (t) => {
-    t.mock.timers.enable({ apis: ['setTimeout'] })
+    using _timers = frameworkTimers(t, 'setTimeout')
     let ended: Duplex | undefined
     await using server = await TestServer.start((http) => {
       http.on('upgrade', (_request, socket) => {

@@ -549,7 +549,7 @@ describe('serve, close', () => {
   })
 
   it('does not wait for clients that were refused and do not hang up', async (t) => {
-    enableFakeTimers(t)
+    using _timers = enableFakeTimers(t)
     const server = await serve({ path: '/a' }, echo)
     const client = new RawClient(portOf(server), { allowHalfOpen: true })
     client.write(upgradeRequest('/b'))

@@ -5,13 +5,20 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { root } from '../repo.ts'
 
+const running = new Set<EchoChild>()
+
+/** Ends all that still run; resolves when they have gone. */
+export async function endEchoProcesses(): Promise<void> {
+  await Promise.all([...running].map((child) => child[Symbol.asyncDispose]()))
+}
+
 /** The echo server in a process that may open so many files. */
 export class EchoChild implements AsyncDisposable {
   readonly #child: ChildProcess
   #output = ''
   #wake: () => void = () => {}
   #over = false
-  /** One that is stopped would outlive us, and never know. */
+  /** One that is stopped would outlive us, and never know. For an exit that waits for nothing. */
   readonly #kill = (): void => void this.#child.kill('SIGKILL')
 
   constructor(files: number) {
@@ -33,8 +40,10 @@ export class EchoChild implements AsyncDisposable {
       this.#wake()
     })
     process.once('exit', this.#kill)
+    running.add(this)
     this.#child.once('close', () => {
       process.off('exit', this.#kill)
+      running.delete(this)
       this.#over = true
       this.#wake()
     })

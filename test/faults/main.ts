@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { interrupted } from '../support/interrupt.ts'
+import { endEchoProcesses } from './echo-process.ts'
 import { assertSpread, minDelay, restart } from './restart.ts'
 import { runMany, type Summary } from './run-many.ts'
 import { runOnce } from './run-once.ts'
@@ -136,8 +137,8 @@ async function run(
   }
 }
 
-/** The runs end in order when they are stopped; all else at once, and with the process what it has started. */
-function main(options: Options): Promise<number> {
+/** The runs end in order when they are stopped; all else at once. What it has started has gone before it ends. */
+async function main(options: Options): Promise<number> {
   const { stop, restart, sleep, only } = options
   const many = (stop ?? restart ?? sleep ?? only) === undefined
   const signal = interrupted()
@@ -148,7 +149,9 @@ function main(options: Options): Promise<number> {
       resolve(130)
     })
   })
-  return Promise.race([run(options, signal), stopped])
+  const code = await Promise.race([run(options, signal), stopped])
+  await endEchoProcesses()
+  return code
 }
 
 let options: Options | undefined

@@ -4,6 +4,7 @@ import type { SlowPolicy } from '../../src/conn/sender.ts'
 import { TimerWheel } from '../../src/conn/timer-wheel.ts'
 import type { Extension } from '../../src/protocol/extension.ts'
 import { type Limits, resolveLimits } from '../../src/protocol/limits.ts'
+import { copyApart } from '../../src/protocol/output.ts'
 import { renderEvent } from '../engine.ts'
 import { type FrameSpec, frame } from '../frames.ts'
 import { decodeReference, type Role } from '../reference.ts'
@@ -60,7 +61,8 @@ export class TestLink {
 
   /** The peer sends frames, in one chunk, which is read by the time this resolves. */
   async receive(...specs: FrameSpec[]): Promise<void> {
-    this.stream.push(Buffer.concat(specs.map((spec) => this.frame(spec))))
+    // As from the network: a chunk of its own, not cut from Node's pool.
+    this.stream.push(copyApart(Buffer.concat(specs.map((spec) => this.frame(spec)))))
     await turn()
   }
 
