@@ -22,12 +22,13 @@ let used = 0
  * whatever else was on the page and has gone. Here the pages are of 8 KiB, and nothing is on them but such copies.
  */
 export function copyOf(bytes: Uint8Array): Buffer {
-  const { length } = bytes
-  if (length > SHORT) {
-    const copy = Buffer.allocUnsafeSlow(length)
-    copy.set(bytes)
-    return copy
-  }
+  const copy = room(bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
+function room(length: number): Buffer {
+  if (length > SHORT) return Buffer.allocUnsafeSlow(length)
   if (page.length - used < length) {
     // Filled with zeros: who is given a copy can see the whole page.
     page = Buffer.alloc(PAGE)
@@ -35,11 +36,10 @@ export function copyOf(bytes: Uint8Array): Buffer {
     // Who gives one message away would take the others along.
     markAsUntransferable(page.buffer)
   }
-  const copy = page.subarray(used, used + length)
-  copy.set(bytes)
+  const start = used
   // Each begins where numbers of 8 bytes may, as it would in Node's pool.
-  used = (used + length + 7) & ~7
-  return copy
+  used = (start + length + 7) & ~7
+  return page.subarray(start, start + length)
 }
 
 /**
@@ -49,6 +49,8 @@ export function copyOf(bytes: Uint8Array): Buffer {
  */
 export function own(bytes: Buffer, start: number, end: number, small = 0): Buffer {
   const { byteLength } = bytes.buffer
-  const view = bytes.subarray(start, end)
-  return byteLength <= small || (end - start) * 4 >= byteLength ? view : copyOf(view)
+  if (byteLength <= small || (end - start) * 4 >= byteLength) return bytes.subarray(start, end)
+  const copy = room(end - start)
+  bytes.copy(copy, 0, start, end)
+  return copy
 }
