@@ -391,7 +391,7 @@ describe('nginx, told too little', { skip: skipWithout(nginx) }, () => {
       426,
       'This is a WebSocket endpoint.\n',
     ],
-    ['no proxy_http_version', without('proxy_http_version 1.1;'), 400, 'the HTTP version is below 1.1\n'],
+    ['no proxy_http_version', without('proxy_http_version 1.1;'), 400, 'the HTTP version is not 1.1\n'],
     [
       'no Upgrade',
       without('proxy_set_header Upgrade $http_upgrade;'),

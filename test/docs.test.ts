@@ -130,6 +130,29 @@ describe('the documentation', () => {
     )
   })
 
+  test('names no counter that stats does not have', () => {
+    const counters = new Set(
+      ['ConnStats', 'ServerStats', 'EncodingStats'].flatMap((name) =>
+        // The reference is made of the types; see test/docs-api.test.ts.
+        [...text(`docs/api/silverback/interfaces/${name}.md`).matchAll(/<\/a> `(\w+)\??`/g)].map(
+          ([, counter = '']) => counter,
+        ),
+      ),
+    )
+    assert.ok(counters.has('sendsDropped') && counters.has('encodedSent'))
+    const unknown = pages.flatMap((page) =>
+      [
+        ...text(page).matchAll(
+          /\bstats\.(\w+)|`((?:messages|bytes|sends|receives)(?:Sent|Received|Dropped))`/g,
+        ),
+      ]
+        .map(([, field, bare]) => field ?? bare ?? '')
+        .filter((name) => !counters.has(name))
+        .map((name) => `${page}: ${name}`),
+    )
+    assert.deepEqual(unknown, [])
+  })
+
   test('has no broken links inside the repository', () => {
     const broken = pages.flatMap((page) => internalLinks(text(page)).map((link) => whyBroken(page, link)))
     assert.deepEqual(

@@ -262,6 +262,7 @@ export function checkRequest(input: HandshakeInput): string {
   }
   const key = header(input.headers, 'sec-websocket-key')
   assert.equal(input.method, 'GET')
+  assert.equal(input.httpVersion, '1.1')
   assert.equal(header(input.headers, 'sec-websocket-version'), '13')
   assert.equal(Buffer.from(key, 'base64').length, 16)
   assert.equal(decision.headers['Sec-WebSocket-Accept'], acceptFor(key))
@@ -285,6 +286,8 @@ export function checkResponse(input: HandshakeInput): string {
     return `answer refused: ${decision.code}`
   }
   assert.equal(input.status, 101)
+  assert.ok(['1.1', ''].includes(input.httpVersion))
+  assert.ok(!('content-length' in input.headers || 'transfer-encoding' in input.headers))
   assert.equal(header(input.headers, 'sec-websocket-accept'), acceptFor(offeredKey))
   assert.ok(decision.subprotocol === '' || subprotocols.includes(decision.subprotocol))
   assert.ok(decision.extensions.length <= 1)

@@ -33,6 +33,25 @@ describe('connectError', () => {
       'no connection to a.example: failed',
     ],
   ]
+  it('says what it can of what cannot be read', () => {
+    const get = (): never => {
+      throw new Error('on purpose')
+    }
+    const { proxy, revoke } = Proxy.revocable({}, {})
+    revoke()
+    for (const [cause, words] of [
+      [Object.defineProperty(new Error('no way'), 'code', { get }), 'no way'],
+      [Object.defineProperty(new AggregateError([], 'no way'), 'errors', { get }), 'no way'],
+      [Object.assign(new AggregateError([], 'no way'), { errors: 5 }), 'no way'],
+      [Object.defineProperty(new Error('x'), 'message', { get }), 'something that cannot be described'],
+      [proxy, 'something that cannot be described'],
+    ] as const) {
+      const error = connectError(cause, 'a.example')
+      assert.equal(error.message, `no connection to a.example: ${words}`)
+      assert.ok(error.cause === cause)
+    }
+  })
+
   for (const [cause, code, message] of table) {
     it(message, () => {
       const error = connectError(cause, 'a.example')

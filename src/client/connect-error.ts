@@ -42,9 +42,16 @@ export function proxyFailure(cause: unknown, label: string): HandshakeError {
   })
 }
 
-/** The shortest description of what went wrong below HTTP. */
+/** The shortest description of what went wrong below HTTP. Never throws: a look-up, too, can throw anything. */
 function reason(cause: unknown): string {
-  const code = codeOf(cause)
+  try {
+    return describe(cause, codeOf(cause))
+  } catch {
+    return describeThrown(cause)
+  }
+}
+
+function describe(cause: unknown, code: string | undefined): string {
   // What OpenSSL makes of the alert 120, and of a server that insists on HTTP/2.
   if (code?.endsWith('NO_APPLICATION_PROTOCOL'))
     return 'it does not speak HTTP/1.1 over TLS (ALPN), which a WebSocket needs'
@@ -61,7 +68,11 @@ function addresses({ errors }: AggregateError): string {
 }
 
 function codeOf(cause: unknown): string | undefined {
-  // What is no error need not be readable.
-  const code = isError(cause) ? (cause as { code?: unknown }).code : undefined
-  return typeof code === 'string' ? code : undefined
+  try {
+    // What is no error need not be readable, nor need all of an error be.
+    const code = isError(cause) ? (cause as { code?: unknown }).code : undefined
+    return typeof code === 'string' ? code : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -139,6 +139,9 @@ describe('dial', () => {
     ['extensions that are none', 'Sec-WebSocket-Extensions: ;\r\n', 'ERR_WS_HEADER_SYNTAX'],
     ['the accept key twice', 'Sec-WebSocket-Accept: x\r\n', 'ERR_WS_ACCEPT'],
     ['two upgrades', 'Upgrade: h2c\r\n', 'ERR_WS_UPGRADE_HEADER'],
+    ['a Content-Length', 'Content-Length: 5\r\n', 'ERR_WS_HEADER_SYNTAX'],
+    ['a Content-Length of 0', 'Content-Length: 0\r\n', 'ERR_WS_HEADER_SYNTAX'],
+    ['a Transfer-Encoding', 'Transfer-Encoding: chunked\r\n', 'ERR_WS_HEADER_SYNTAX'],
   ]
   for (const [name, lines, code] of unwanted) {
     it(`refuses ${name}, and hangs up`, async () => {
@@ -148,6 +151,17 @@ describe('dial', () => {
       const error = await refused(dial(server.url, { subprotocols: ['a', 'b'] }))
       assert.deepEqual([error.code, error.status, error.body], [code, 101, undefined])
       assert.equal(error.headers?.['connection'], 'Upgrade')
+      await server.deserted()
+    })
+  }
+
+  for (const version of ['1.0', '2.0']) {
+    it(`refuses a 101 of HTTP/${version}, and hangs up`, async () => {
+      await using server = await AnsweringServer.start((socket, accept) =>
+        socket.write(switching(accept).replace('HTTP/1.1', `HTTP/${version}`)),
+      )
+      const error = await refused(dial(server.url))
+      assert.deepEqual([error.code, error.status], ['ERR_WS_HTTP_VERSION', 101])
       await server.deserted()
     })
   }

@@ -109,10 +109,10 @@ function follow(
 
 /** Checks the server's agreement. */
 function agree({ response, socket, head }: UpgradeResponse, offer: ClientOffer): Handshake {
-  const { statusCode: status = 0, headers } = response
+  const { statusCode: status = 0, httpVersion, headers } = response
   let decision: ClientDecision
   try {
-    decision = verifyResponse({ status, headers }, offer)
+    decision = verifyResponse({ status, httpVersion, headers }, offer)
   } catch (error) {
     // An extension of the application's threw.
     socket.destroy()

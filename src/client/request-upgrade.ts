@@ -86,7 +86,7 @@ export function requestUpgrade(
       settle(() => resolve({ response, socket, head }))
     })
     request.on('response', (response: IncomingMessage) => {
-      const { statusCode: status = 0, headers } = response
+      const { statusCode: status = 0, httpVersion, headers } = response
       const { location } = headers
       onAnswer(response)
       if (redirects && redirectStatuses.has(status) && location !== undefined) {
@@ -96,7 +96,7 @@ export function requestUpgrade(
         })
         return
       }
-      const decision = verifyResponse({ status, headers }, offer)
+      const decision = verifyResponse({ status, httpVersion, headers }, offer)
       // A 101 too can come here: what Node does not take for an upgrade is none, whatever it looks like.
       const { code, message } = decision.ok ? notAnUpgrade : decision
       refuse = readBody(response, (body) =>

@@ -190,3 +190,15 @@ describe('the rules', () => {
     }
   })
 })
+
+it('judgeFailure takes what it can read of an error whose getters throw', () => {
+  const get = (): never => {
+    throw new Error('on purpose')
+  }
+  const unreadable = Object.defineProperty(new Error('x'), 'code', { get })
+  assert.equal(judgeFailure(unreadable), 'stop')
+  assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', unreadable)), 'stop')
+  const reset = Object.assign(new Error('x'), { code: 'ECONNRESET' })
+  Object.defineProperty(reset, 'cause', { get })
+  assert.equal(judgeFailure(refused(undefined, 'ERR_WS_CONNECT', reset)), 'retry')
+})

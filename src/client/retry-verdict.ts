@@ -196,9 +196,16 @@ interface Cause {
   readonly syscall?: unknown
 }
 
-/** An error and what led to it. */
+/** An error and what led to it, as far as it can be read. */
 function causes(error: unknown): Cause[] {
   const found: Cause[] = []
-  for (let cause = error; isError(cause) && found.length < MOST_CAUSES; cause = cause.cause) found.push(cause)
+  try {
+    for (let cause = error; isError(cause) && found.length < MOST_CAUSES; cause = cause.cause) {
+      const { code, name, syscall }: Cause = cause
+      found.push({ code, name, syscall })
+    }
+  } catch {
+    // A function of the application's threw something whose getters throw.
+  }
   return found
 }

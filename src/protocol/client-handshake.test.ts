@@ -139,6 +139,10 @@ describe('verifyResponse', () => {
     [{ 'sec-websocket-accept': '' }, 'ERR_WS_ACCEPT'],
     [{ 'sec-websocket-accept': 'S3PPLMBITXAQ9KYGZZHZRBK+XOO=' }, 'ERR_WS_ACCEPT'],
     [{ 'sec-websocket-accept': ['s3pPLMBiTxaQ9kYGzzhZRbK+xOo='] }, 'ERR_WS_ACCEPT'],
+    [{ 'content-length': '5' }, 'ERR_WS_HEADER_SYNTAX'],
+    [{ 'content-length': '0' }, 'ERR_WS_HEADER_SYNTAX'],
+    [{ 'transfer-encoding': 'chunked' }, 'ERR_WS_HEADER_SYNTAX'],
+    [{ 'transfer-encoding': '' }, 'ERR_WS_HEADER_SYNTAX'],
     [{ 'sec-websocket-protocol': 'other' }, 'ERR_WS_SUBPROTOCOL'],
     [{ 'sec-websocket-protocol': 'Chat' }, 'ERR_WS_SUBPROTOCOL'],
     [{ 'sec-websocket-protocol': '' }, 'ERR_WS_SUBPROTOCOL'],
@@ -170,6 +174,15 @@ describe('verifyResponse', () => {
       for (const { name, live } of extensions) assert.equal(live, 0, `${name} was disposed of`)
     })
   }
+
+  it('refuses another HTTP version than 1.1 where it is told', () => {
+    for (const httpVersion of ['1.0', '0.9', '2.0', '3.0', 'x']) {
+      const decision = verifyResponse({ status: 101, httpVersion, headers: goodHeaders }, offer())
+      assert.equal(decision.ok || decision.code, 'ERR_WS_HTTP_VERSION', httpVersion)
+    }
+    for (const httpVersion of ['1.1', '1.2', '', undefined])
+      assert.ok(verifyResponse({ status: 101, httpVersion, headers: goodHeaders }, offer()).ok, httpVersion)
+  })
 
   for (const status of [200, 100, 301, 403, 500]) {
     it(`refuses the status ${status}`, () => {

@@ -9,8 +9,12 @@ import {
   parseExtensions,
 } from '../wire/header-grammar.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
+<<<<<<< HEAD
 import { checkExtension, discard, wrongAnswer } from './extension-answer.ts'
 import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
+=======
+import { clashes, type HandshakeHeaders, isHttp11, listHeader, singleHeader } from './handshake-parts.ts'
+>>>>>>> mendC
 
 /** What a client asks for: the same for the request and for the check of the answer. */
 export interface ClientOffer {
@@ -26,6 +30,8 @@ export interface ClientOffer {
 export interface HandshakeResponse {
   /** The HTTP status. */
   readonly status: number
+  /** Such as `1.1`; not checked where it is not given. */
+  readonly httpVersion?: string | undefined
   /** The headers, by lower-case name. */
   readonly headers: HandshakeHeaders
 }
@@ -135,8 +141,15 @@ function refuse(code: CodeOf<'HandshakeError'>, message: string): ClientRefusal 
   return { ok: false, code, message }
 }
 
-function checkUpgrade({ status, headers }: HandshakeResponse, key: string): ClientRefusal | undefined {
+function checkUpgrade(
+  { status, httpVersion, headers }: HandshakeResponse,
+  key: string,
+): ClientRefusal | undefined {
   if (status !== 101) return refuse('ERR_WS_STATUS', `the server answered with status ${status}, not 101`)
+  // Not every runtime tells, and one that does not may have `null` or '' here.
+  if (httpVersion && !isHttp11(httpVersion)) {
+    return refuse('ERR_WS_HTTP_VERSION', 'the HTTP version of the answer is not 1.1')
+  }
   const upgrade = singleHeader(headers, 'upgrade') ?? ''
   // A token is ASCII, so that lower case is what the RFC means by it.
   if (!isToken(upgrade) || upgrade.toLowerCase() !== 'websocket') {
@@ -147,6 +160,12 @@ function checkUpgrade({ status, headers }: HandshakeResponse, key: string): Clie
   }
   if (singleHeader(headers, 'sec-websocket-accept') !== acceptKey(key)) {
     return refuse('ERR_WS_ACCEPT', 'the Sec-WebSocket-Accept does not answer the key of the request')
+  }
+  // RFC 9110 section 8.6, RFC 9112 section 6.1. Who heeds them finds frames elsewhere than who does not.
+  for (const name of ['content-length', 'transfer-encoding']) {
+    if (headers[name] !== undefined) {
+      return refuse('ERR_WS_HEADER_SYNTAX', `the answer has a ${name} header, which a 101 must not have`)
+    }
   }
   return undefined
 }

@@ -22,3 +22,8 @@ export function listHeader(headers: HandshakeHeaders, name: string): string | un
 export function clashes(extension: Extension, others: readonly Extension[]): boolean {
   return others.some((other) => other.name === extension.name || (other.rsv & extension.rsv) !== 0)
 }
+
+/** Whether this is HTTP/1.1, or a later minor version of it: what RFC 6455 is a part of. */
+export function isHttp11(version: string): boolean {
+  return Number(version) >= 1.1 && Number(version) < 2
+}

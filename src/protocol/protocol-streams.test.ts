@@ -139,6 +139,18 @@ describe('a message that is wanted piece by piece', () => {
     assert.equal(peer.heard.at(-1), 'text put together')
   })
 
+  it('is delivered unmasked, however its bytes are cut, where it is binary, too', () => {
+    const bytes = frame({ opcode: 2, payload: 'masked by a key', mask: hex('a1b2c3d4') })
+    for (const at of [7, 8, 9, 10, 11, 20]) {
+      const peer = new Engine()
+      peer.wanted = true
+      // A copy each: they are unmasked in place.
+      for (const chunk of cut(bytes, [at])) peer.feed(Buffer.from(chunk))
+      const pieces = ['masked by a key'.slice(0, at - 6), 'masked by a key'.slice(at - 6)]
+      assert.deepEqual(peer.heard, ['begin binary', ...pieces.map((piece) => `piece ${piece}`), 'end'])
+    }
+  })
+
   it('may have no bytes', () => {
     const peer = new Engine()
     peer.wanted = true

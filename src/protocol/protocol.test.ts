@@ -150,6 +150,23 @@ describe('what comes in', () => {
     peer.receive({ opcode: 9, payload: 'y' })
     assert.deepEqual(peer.heard, [`ping ${'x'.repeat(125)}`, 'ping y'])
   })
+
+  it('may have a control frame cut inside its payload between the fragments of a binary message', () => {
+    const key = hex('a1b2c3d4')
+    const ping = frame({ opcode: 9, payload: 'payload of a ping', mask: key })
+    for (let at = 0; at <= ping.length; at++) {
+      const peer = new Engine()
+      for (const bytes of [
+        frame({ opcode: 2, fin: false, payload: 'one ', mask: key }),
+        Buffer.from(ping.subarray(0, at)),
+        Buffer.from(ping.subarray(at)),
+        frame({ opcode: 0, payload: 'two', mask: key }),
+      ])
+        peer.engine.receive(bytes)
+      assert.deepEqual(peer.heard, ['ping payload of a ping', 'binary one two'], `cut at ${at}`)
+      assert.equal(peer.sent(), sentFrame({ opcode: 10, payload: 'payload of a ping' }))
+    }
+  })
 })
 
 describe('pings', () => {

@@ -104,8 +104,8 @@ describe('decideUpgrade, accepting', () => {
   }
   for (const [name, headers] of Object.entries(variants)) it(`takes ${name}`, () => void accepted(headers))
 
-  it('takes a later HTTP version', () => {
-    assert.equal(decideUpgrade(request({}, { httpVersion: '2.0' }), open).accepted, true)
+  it('takes a later minor version of HTTP', () => {
+    assert.equal(decideUpgrade(request({}, { httpVersion: '1.2' }), open).accepted, true)
   })
 
   it('gives the origin as it came', () => {
@@ -132,6 +132,8 @@ describe('decideUpgrade, refusing', () => {
     [{ method: 'get' }, 405, 'ERR_WS_METHOD', { Allow: 'GET' }],
     [{ httpVersion: '1.0' }, 400, 'ERR_WS_HTTP_VERSION'],
     [{ httpVersion: '' }, 400, 'ERR_WS_HTTP_VERSION'],
+    [{ httpVersion: '2.0' }, 400, 'ERR_WS_HTTP_VERSION'],
+    [{ httpVersion: '3' }, 400, 'ERR_WS_HTTP_VERSION'],
     [{ host: undefined }, 400, 'ERR_WS_HOST'],
     [{ host: '' }, 400, 'ERR_WS_HOST'],
     [{ host: ['a', 'b'] }, 400, 'ERR_WS_HOST'],

@@ -12,8 +12,12 @@ import {
   parseTokenList,
 } from '../wire/header-grammar.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
+<<<<<<< HEAD
 import { checkExtension, discard, wrongAnswer } from './extension-answer.ts'
 import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
+=======
+import { clashes, type HandshakeHeaders, isHttp11, listHeader, singleHeader } from './handshake-parts.ts'
+>>>>>>> mendC
 
 export type { HandshakeHeaders } from './handshake-parts.ts'
 
@@ -105,10 +109,10 @@ const checks: readonly Check[] = [
     headers: { Allow: 'GET' },
   },
   {
-    passes: ({ httpVersion }) => Number(httpVersion) >= 1.1,
+    passes: ({ httpVersion }) => isHttp11(httpVersion),
     status: 400,
     code: 'ERR_WS_HTTP_VERSION',
-    message: 'the HTTP version is below 1.1',
+    message: 'the HTTP version is not 1.1',
   },
   {
     passes: ({ headers }) => isHost(singleHeader(headers, 'host') ?? ''),

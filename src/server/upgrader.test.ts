@@ -44,7 +44,7 @@ describe('Upgrader, refusing', () => {
   const upgrade = [version, 'Connection: Upgrade, close', 'Upgrade: websocket']
   const kinds = {
     METHOD: ['405 Method Not Allowed', 'the request method is not GET', version, 'Allow: GET'],
-    HTTP_VERSION: ['400 Bad Request', 'the HTTP version is below 1.1', version],
+    HTTP_VERSION: ['400 Bad Request', 'the HTTP version is not 1.1', version],
     UPGRADE_HEADER: ['426 Upgrade Required', 'no "websocket" in the Upgrade header', ...upgrade],
     HOST: ['400 Bad Request', 'no valid Host header', version],
     VERSION: ['426 Upgrade Required', 'the Sec-WebSocket-Version is not 13', ...upgrade],
@@ -59,6 +59,7 @@ describe('Upgrader, refusing', () => {
     ['POST', requestLine('POST / HTTP/1.1'), 'METHOD'],
     ['HEAD', requestLine('HEAD / HTTP/1.1'), 'METHOD'],
     ['HTTP/1.0', requestLine('GET / HTTP/1.0'), 'HTTP_VERSION'],
+    ['HTTP/2.0', requestLine('GET / HTTP/2.0'), 'HTTP_VERSION'],
     ['another Upgrade', upgradeRequest('/', { Upgrade: 'h2c' }), 'UPGRADE_HEADER'],
     ['no Host', upgradeRequest('/', { Host: undefined }), 'HOST'],
     ['an empty Host', upgradeRequest('/', { Host: '' }), 'HOST'],

@@ -155,7 +155,9 @@ describe('instanceof', () => {
     assert.ok(samples.UsageError instanceof copy.UsageError)
   })
 
-  it('holds for nothing else', () => {
+  it('holds for nothing else, and does not throw at what cannot be looked at', () => {
+    const revoked = Proxy.revocable({}, {})
+    revoked.revoke()
     const others = [
       undefined,
       null,
@@ -165,6 +167,7 @@ describe('instanceof', () => {
       {},
       new Error('x'),
       { code: 'ERR_WS_CLOSED' },
+      revoked.proxy,
     ]
     for (const value of others) {
       assert.ok(!(value instanceof WebSocketError))

@@ -99,7 +99,12 @@ function mark(type: { readonly prototype: Error }, kind: ErrorKind | 'WebSocketE
 }
 
 function kindOf(value: unknown): unknown {
-  return (value as { [brand]?: unknown } | null | undefined)?.[brand]
+  try {
+    return (value as { [brand]?: unknown } | null | undefined)?.[brand]
+  } catch {
+    // Anything can be thrown, and then be asked for its class: a proxy that was revoked is none of ours.
+    return undefined
+  }
 }
 
 /**

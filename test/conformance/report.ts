@@ -174,6 +174,7 @@ const reading: readonly string[] = [
   '### What of web-platform-tests is elsewhere, or left out',
   '',
   '- `?wss` and the files named `Secure-`: the group [Over TLS](#websocket-over-tls).',
+  '- The variants over HTTP/2 (`?wpt_flags=h2`): RFC 8441, WebSockets on a stream of HTTP/2, is not built yet.',
   '- `stream/tentative` (`WebSocketStream`): `src/client/websocket-stream.test.ts`, and in browsers, beside the class of pages,',
   '  `interop/browser/parity`.',
   '- `cookies`, `referrer`, mixed content, `Origin`: a program has no page, and so none of these',

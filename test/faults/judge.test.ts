@@ -46,6 +46,10 @@ function peer(
     name,
     info,
     accepted: messages,
+    taken: 3,
+    refused: 0,
+    doomed: 0,
+    stats,
     received: messages,
     readError: undefined,
     listens: true,
@@ -90,6 +94,28 @@ describe('the judge of the random runs', () => {
       () => judge(peer('client', closed), peer('server', skips, short)),
       /is told that all is well/,
     )
+  })
+
+  const dropped = (messagesSent: number, sendsDropped: number) => ({ ...stats, messagesSent, sendsDropped })
+  const books: Record<string, Partial<Record<keyof Peer, unknown>>> = {
+    'a refusal that is not counted': { refused: 1 },
+    'a drop that is not counted': { stats: dropped(2, 0) },
+    'a drop of nothing': { stats: dropped(3, 1) },
+    'a refusal that is counted as sent': { taken: 2, refused: 1 },
+    'a message that counts as sent and cannot have been': { doomed: 1 },
+  }
+  for (const [what, more] of Object.entries(books)) {
+    it(`finds ${what}`, () => {
+      assert.throws(
+        () => judge(peer('client', lost, more), peer('server', lost)),
+        /the books do not balance|more are sent than can be/,
+      )
+    })
+  }
+
+  it('lets pass what is dropped and counted', () => {
+    const books = { taken: 4, doomed: 1, refused: 2, stats: dropped(3, 3) }
+    judge(peer('client', lost, books), peer('server', lost))
   })
 
   it('finds reading that ends as if all was well', () => {

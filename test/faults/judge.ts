@@ -35,6 +35,15 @@ export function judgeInfo(info: CloseInfo, name: string): void {
   if (wasClean) assert.equal(error, undefined, told)
 }
 
+/** What was given to a connection is what it says was sent and what it says was dropped, each message once. */
+function judgeBooks({ name, stats, taken, refused, doomed }: Peer): void {
+  const { messagesSent, sendsDropped } = stats
+  const told = `${name}: ${taken} taken, ${refused} refused, ${doomed} in vain: ${JSON.stringify(stats)}`
+  assert.equal(messagesSent + sendsDropped, taken + refused, `the books do not balance, ${told}`)
+  // What was taken may be given up again, and some of it has to be: that is no more among those sent.
+  assert.ok(messagesSent <= taken - doomed, `more are sent than can be, ${told}`)
+}
+
 /** What came of what one end sent to the other. */
 function judgeDelivery(sender: Peer, receiver: Peer): void {
   const way = `${sender.name} to ${receiver.name}`
@@ -73,6 +82,8 @@ export function judge(client: Peer, server: Peer): void {
     if (readError !== undefined) assert.ok(readError instanceof CloseError, `${name}: ${String(readError)}`)
     else if (!endsQuietly(info)) assert.equal(peer.listens, true, `${name}: reading ended as if all was well`)
   }
+  judgeBooks(client)
+  judgeBooks(server)
   judgeDelivery(client, server)
   judgeDelivery(server, client)
   const [a, b] = [client.info, server.info]

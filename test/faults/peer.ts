@@ -1,5 +1,6 @@
 // One end of a connection in a run: it sends what its seed says, reads in one of the ways there are, and writes down both.
 
+import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -7,11 +8,13 @@ import {
   CloseError,
   type CloseInfo,
   type Conn,
+  type ConnStats,
   type Data,
   type MessageType,
   prepare,
   type Sendable,
 } from 'silverback'
+import { defaultLimits } from '../../src/protocol/limits.ts'
 import type { Rng } from '../generate.ts'
 
 /** How a side takes its messages. */
@@ -60,8 +63,10 @@ export class Peer {
   readonly #pending = new Set(['reading', 'sending'])
   readonly #slots: Slot[] = []
   readonly received: string[] = []
-  /** Messages that `send` did not take. */
+  /** Messages that `send` had to refuse: by what is documented, and not by what the connection counts. */
   refused = 0
+  /** Messages that `send` took and that can never leave: they wait behind one that does not come to its end. */
+  doomed = 0
   /** How reading ended: quietly, or with this. */
   readError: unknown
   info: CloseInfo | undefined
@@ -80,6 +85,16 @@ export class Peer {
   get accepted(): string[] {
     const taken = this.#slots.filter((slot) => slot.taken).map(({ key }) => key)
     return taken.slice(0, this.info?.stats.messagesSent ?? taken.length)
+  }
+
+  /** How many messages were taken to be sent, given up again or not. */
+  get taken(): number {
+    return this.#slots.filter((slot) => slot.taken).length
+  }
+
+  /** The connection's counters as they are now. */
+  get stats(): ConnStats {
+    return this.conn.stats
   }
 
   /** What has not come to its end: for a run that hangs. */
@@ -102,41 +117,61 @@ export class Peer {
     })
     this.info = await this.conn.closed
     await Promise.all([reading, sending, ping])
+    this.#sendTooLate()
     return this
   }
 
   /** Sends one message and writes down whether it was taken. */
-  send(data: Sendable, type: MessageType, key: string): boolean {
-    return this.note(key, () => this.conn.send(data, type))
+  #send(data: Sendable, type: MessageType, key: string): boolean {
+    const taken = this.conn.state === 'open' && this.conn.bufferedAmount <= defaultLimits.maxSendBuffer
+    const goOn = this.conn.send(data, type)
+    if (taken) this.#slots.push({ key, taken })
+    else this.refused++
+    assert.ok(taken || !goOn, `${this.name}: a message is refused, and send says that all is well`)
+    return goOn
+  }
+
+  /** What is given up when the connection is dropped was taken, and counts as dropped all the same. */
+  #sendInVain(): void {
+    if (this.conn.state !== 'open') return
+    this.conn
+      .writeStream('text')
+      .write('never ends')
+      .catch(() => {})
+    for (const text of ['in vain', 'in vain, too']) {
+      this.#send(text, 'text', keyOf('text', Buffer.from(text)))
+      this.doomed++
+    }
+  }
+
+  /** A message that comes too late is refused, and counted. */
+  #sendTooLate(): void {
+    this.#send('too late', 'text', keyOf('text', Buffer.from('too late')))
   }
 
   /** Sends one message to several at once, as `broadcast` does. */
   static broadcast(peers: readonly Peer[], text: string, slow: 'queue' | 'skip' | 'close'): void {
     const key = keyOf('text', Buffer.from(text))
-    const before = peers.map(({ conn }) => conn.stats.messagesSent)
+    const before = peers.map(({ conn }) => conn.stats)
     broadcast(
       peers.map(({ conn }) => conn),
       text,
       { slow },
     )
-    for (const [index, peer] of peers.entries())
-      if (peer.conn.stats.messagesSent > (before[index] ?? 0)) peer.#slots.push({ key, taken: true })
-  }
-
-  note(key: string, send: () => boolean): boolean {
-    const before = this.conn.stats.messagesSent
-    const goOn = send()
-    const taken = this.conn.stats.messagesSent > before
-    if (taken) this.#slots.push({ key, taken })
-    else this.refused++
-    return goOn
+    for (const [index, peer] of peers.entries()) {
+      const { messagesSent = 0, sendsDropped = 0 } = before[index] ?? {}
+      const { stats } = peer
+      // Whom it leaves out, and for what, is not for the connection to say.
+      if (stats.messagesSent > messagesSent) peer.#slots.push({ key, taken: true })
+      peer.refused += stats.sendsDropped - sendsDropped
+    }
   }
 
   async #sendAll({ name, sizes, ending }: Role): Promise<void> {
     const rng = this.#rng
     try {
       for (const [index, size] of sizes.entries()) {
-        if (this.conn.state !== 'open') break
+        if (this.conn.state !== 'open') return this.#sendTooLate()
         await this.#sendOne(`${name} ${index} `, size)
         if (rng.once(5)) await setImmediate()
         if (rng.once(40)) await sleep(rng.below(20))
@@ -148,8 +183,13 @@ export class Peer {
     if (ending === 'wait') return
     if (rng.once(3)) await sleep(rng.below(60))
     this.closes = true
-    if (ending === 'terminate') this.conn.terminate()
-    else await this.conn.close(rng.once(4) ? 4000 : 1000, 'all is said')
+    if (ending === 'terminate') this.#sendInVain()
+    const closing =
+      ending === 'terminate'
+        ? this.conn.terminate()
+        : this.conn.close(rng.once(4) ? 4000 : 1000, 'all is said')
+    this.#sendTooLate()
+    await closing
   }
 
   async #sendOne(head: string, size: number): Promise<void> {
@@ -163,8 +203,8 @@ export class Peer {
     const key = keyOf(type, actual)
     const way = rng.below(6)
     if (way === 0) return this.#write(type, actual, key)
-    if (way === 1) this.send(prepare(data), type, key)
-    else if (!this.send(data, type, key)) await this.conn.drained()
+    if (way === 1) this.#send(prepare(data), type, key)
+    else if (!this.#send(data, type, key)) await this.conn.drained()
   }
 
   async #write(type: MessageType, bytes: Uint8Array, key: string): Promise<void> {
@@ -177,10 +217,8 @@ export class Peer {
       await writer.write(bytes.subarray(at, end))
       at = end
     }
-    const before = this.conn.stats.messagesSent
-    const closing = writer.close()
-    slot.taken = this.conn.stats.messagesSent > before
-    await closing
+    slot.taken = this.conn.state === 'open'
+    await writer.close()
   }
 
   async #read(reading: Reading): Promise<void> {
