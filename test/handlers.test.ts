@@ -611,7 +611,6 @@ describe('a client whose', () => {
   }
 })
 
-<<<<<<< HEAD
 it('what fails to begin a message of pieces has it decoded whole', async () => {
   await using server = await streaming()
   for (const { name, fail } of ways) {
@@ -620,7 +619,8 @@ it('what fails to begin a message of pieces has it decoded whole', async () => {
     assert.equal(await conn.read(), 'hello', name)
     await conn.close()
   }
-=======
+})
+
 it('a client whose dial: setCookie fails has its connection all the same, and tells nobody', async (t) => {
   const print = t.mock.method(console, 'error', () => {})
   await using server = await serve({ headers: { 'Set-Cookie': 'a=1' } }, echo)
@@ -637,7 +637,6 @@ it('a client whose dial: setCookie fails has its connection all the same, and te
     await conn.close()
   }
   assert.equal(print.mock.callCount(), 0)
->>>>>>> mendC
 })
 
 it('a reader that nobody waits for harms nobody when its connection is lost', async () => {

@@ -9,12 +9,8 @@ import {
   parseExtensions,
 } from '../wire/header-grammar.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
-<<<<<<< HEAD
 import { checkExtension, discard, wrongAnswer } from './extension-answer.ts'
-import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
-=======
 import { clashes, type HandshakeHeaders, isHttp11, listHeader, singleHeader } from './handshake-parts.ts'
->>>>>>> mendC
 
 /** What a client asks for: the same for the request and for the check of the answer. */
 export interface ClientOffer {

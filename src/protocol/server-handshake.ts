@@ -12,12 +12,8 @@ import {
   parseTokenList,
 } from '../wire/header-grammar.ts'
 import type { Extension, ExtensionFactory } from './extension.ts'
-<<<<<<< HEAD
 import { checkExtension, discard, wrongAnswer } from './extension-answer.ts'
-import { clashes, type HandshakeHeaders, listHeader, singleHeader } from './handshake-parts.ts'
-=======
 import { clashes, type HandshakeHeaders, isHttp11, listHeader, singleHeader } from './handshake-parts.ts'
->>>>>>> mendC
 
 export type { HandshakeHeaders } from './handshake-parts.ts'
 
