@@ -18,10 +18,7 @@ import { peakMemory, resetPeakMemory } from './peak-memory.mjs'
 
 const KiB = 1024
 const MiB = 1024 * KiB
-/**
- * What a process may grow by whatever is done to it: compiled code, garbage, buffers that all connections share. The V8
- * of Node 24 and later lets more garbage come together before it collects: 74 MiB where that of Node 20 stays below 64.
- */
+// What a process may grow by whatever is done to it: compiled code, shared buffers, garbage, of which Node 24 leaves more.
 const BASE = (Number.parseInt(process.versions.node, 10) >= 24 ? 96 : 64) * MiB
 const mask = Uint8Array.of(1, 2, 3, 4)
 const request = upgradeRequest('/echo')
@@ -135,6 +132,25 @@ function inFrames(payload, size) {
   return Buffer.concat(frames)
 }
 
+/** Messages that nobody takes: from some time on the server reads no more, so that this ends when that is seen. */
+async function ignored(port, count, each, message, headers = {}) {
+  const attackers = await many(count, () => Attacker.upgraded(port, headers, { path: '/deaf' }))
+  const size = Math.max(1, Math.floor((256 * KiB) / message.length))
+  const part = repeat(message, size)
+  const all = attackers.map(async (one) => {
+    for (let i = 0; i < each / size; i++) {
+      const stuck = new AbortController()
+      const late = sleep(1500, 'stuck', { signal: stuck.signal }).catch(() => {})
+      const written = await Promise.race([one.write(part), late])
+      stuck.abort()
+      if (written === 'stuck') return
+    }
+  })
+  await Promise.all(all)
+  await sleep(500)
+  return attackers
+}
+
 /** Peers that stop reading, while everybody is told much. */
 function stalled(slow) {
   return async (port, count, each, victim) => {
@@ -216,6 +232,27 @@ const attacks = [
       await sleep(2000)
       return attackers
     },
+  },
+  {
+    name: 'messages, plain, to a handler that takes none',
+    unit: 'messages of 16 KiB each',
+    count: 20,
+    each: 1000,
+    // maxQueuedBytes, and the chunk behind it.
+    perConnection: 2 * MiB,
+    queued: (count) => count * MESSAGE,
+    run: (port, count, each) =>
+      ignored(port, count, each, frame({ opcode: 2, payload: Buffer.alloc(MESSAGE), mask })),
+  },
+  {
+    name: 'messages, small, to a handler that takes none',
+    unit: 'messages each',
+    count: 20,
+    each: 10_000,
+    // maxQueuedMessages, and what a message costs beside its bytes.
+    perConnection: 2 * MiB,
+    queued: (count) => count * 100,
+    run: (port, count, each) => ignored(port, count, each, frame({ opcode: 2, payload: 'x', mask })),
   },
   {
     name: 'half a request, or nothing at all, and then silence',
@@ -312,6 +349,22 @@ const attacks = [
       })
     },
   },
+  {
+    name: 'messages, compressed, to a handler that takes none',
+    unit: 'messages that inflate to 64 KiB each',
+    count: 5,
+    each: 1000,
+    // The last: a process keeps memory that it had. When the connection ends, what has been read of it is still inflated, up to a
+    // thousandfold: one chunk of 64 KiB.
+    perConnection: 68 * MiB,
+    queued: (count) => count * 64 * KiB,
+    run: (port, count, each) => {
+      const payload = deflateRawSync(Buffer.alloc(64 * KiB), {
+        finishFlush: constants.Z_SYNC_FLUSH,
+      }).subarray(0, -4)
+      return ignored(port, count, each, frame({ opcode: 2, rsv: 4, payload, mask }), compressed)
+    },
+  },
 ]
 
 /** What shows that a server would be found out, as --plant has it. */
@@ -332,12 +385,15 @@ async function victim(plant) {
         maxSendBuffer: plant === 'memory' ? 2 ** 31 - 1 : SEND_BUFFER,
         closeTimeout: 1000,
         ...(url === '/silent' ? { pingInterval: 1000, pongTimeout: 1000 } : {}),
+        // Where nothing is read, writing finds out that nobody is there any more.
+        ...(url === '/deaf' ? { pingInterval: 500, pongTimeout: 500 } : {}),
       }),
     },
     async (conn) => {
       // The first ones are ours.
       if (plant === 'death' && ++newcomers > WARM_UP) process.exit(3)
       if (plant === 'hang' && ++newcomers > WARM_UP) for (;;);
+      if (conn.request.url === '/deaf') return conn.closed
       if (conn.request.url === '/close') return void conn.close(4000, 'go away')
       for await (const message of conn) if (!conn.send(message)) await conn.drained()
     },

@@ -7,6 +7,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setTimeout as sleep, setInterval as ticks } from 'node:timers/promises'
 import { processWheel } from '../src/conn/timer-wheel.ts'
 import { assertNoLeaks } from './leaks.ts'
 import { filesBelow, root } from './repo.ts'
@@ -112,6 +113,76 @@ test('a deadline of the wheel: named, until it is cancelled', async () => {
   await assert.rejects(assertNoLeaks(20), /deadline of the wheel \(1\)/)
   processWheel.cancel(entry)
   await assertNoLeaks(0)
+})
+
+const onNode = process.versions['bun'] === undefined && process.versions['deno'] === undefined
+
+test('an unreferenced timer of timers/promises: named with its place, until it has fired or is aborted', {
+  skip: !onNode,
+}, async () => {
+  const stop = new AbortController()
+  const long = sleep(60_000, undefined, { ref: false, signal: stop.signal })
+  const every = ticks(60_000, undefined, { ref: false, signal: stop.signal })
+  const ended = Promise.all([assert.rejects(long), assert.rejects(every.next())])
+  await assert.rejects(
+    assertNoLeaks(20),
+    /unreferenced timer of timers\/promises, at .*leaks\.test.* unreferenced interval of timers\/promises/,
+  )
+  stop.abort()
+  await ended
+  await assertNoLeaks(0)
+  await Promise.all([sleep(1, undefined, { ref: false }), sleep(5)])
+  await assertNoLeaks(0)
+})
+
+test('AbortSignal.timeout: named with its place, until it has fired or nobody has it any more', {
+  skip: !onNode,
+}, async () => {
+  let signal: AbortSignal | undefined = AbortSignal.timeout(60_000)
+  await assert.rejects(assertNoLeaks(20), /left behind: AbortSignal\.timeout, at .*leaks\.test\.ts/)
+  assert.equal(signal.aborted, false)
+  signal = undefined
+  await assertNoLeaks()
+  signal = AbortSignal.timeout(5)
+  await assertNoLeaks()
+  assert.ok(signal.aborted)
+})
+
+test('a listener on an AbortSignal: named with its place, until it is off', { skip: !onNode }, async () => {
+  const named = /left behind: listener on an AbortSignal, at .*leaks\.test\.ts:.* \(1\)$/
+  const listener = (): void => {}
+  for (const [options, capture] of [
+    [undefined, false],
+    [true, true],
+    [{ once: true }, false],
+    [{ capture: true, once: true }, true],
+  ] as const) {
+    const { signal } = new AbortController()
+    signal.addEventListener('abort', listener, options)
+    signal.addEventListener('abort', listener, options)
+    signal.removeEventListener('abort', () => {})
+    signal.removeEventListener('abort', listener, !capture)
+    await assert.rejects(assertNoLeaks(20), named)
+    signal.removeEventListener('abort', listener, { capture })
+    await assertNoLeaks(0)
+  }
+  const [by, until] = [new AbortController(), new AbortController()]
+  by.signal.addEventListener('abort', listener, { signal: until.signal })
+  await assert.rejects(assertNoLeaks(20), named)
+  until.abort()
+  await assertNoLeaks(0)
+  by.signal.addEventListener('abort', listener)
+  by.abort()
+  by.signal.addEventListener('abort', listener)
+  await assertNoLeaks(0)
+})
+
+test('a listener on a signal that nobody has any more is none', { skip: !onNode }, async () => {
+  ;(() => {
+    const { signal } = new AbortController()
+    signal.addEventListener('abort', () => signal.reason)
+  })()
+  await assertNoLeaks()
 })
 
 /** What a file has that opens sockets, or starts timers or processes. */

@@ -103,6 +103,24 @@ for (const tls of [false, true]) {
     }
   })
 
+  test(`${layer}: a server that ends at every byte of a Close that it begins`, async () => {
+    const close = frame({ opcode: 8, payload: Uint8Array.of(3, 232) })
+    const scripts: Script[] = []
+    await using server = await endingServer(tls, () => scripts.shift() as Script)
+    for (const { place, end } of table(close.length)) {
+      scripts.push((chunk, index) =>
+        index === 0
+          ? { bytes: answerTo(chunk) }
+          : index === 1
+            ? { bytes: close.subarray(0, place), end }
+            : undefined,
+      )
+      const conn = await server.dial()
+      conn.send('begin')
+      assertClosedByPeer(await conn.closed, place === close.length, end, `${end} behind ${place} bytes`)
+    }
+  })
+
   test(`${layer}: a server that ends at every byte of its answer to our Close`, async () => {
     const close = frame({ opcode: 8, payload: Uint8Array.of(3, 232) })
     const scripts: Script[] = []
@@ -115,6 +133,13 @@ for (const tls of [false, true]) {
       assertClosed(await conn.close(1000), place === close.length, end, `${end} behind ${place} bytes`)
     }
   })
+}
+
+/** A closing that the peer began is its own once all of its Close frame has come; a reset may take that with it. */
+function assertClosedByPeer({ code, by }: CloseInfo, whole: boolean, end: End, what: string): void {
+  const [theirs, lost] = ['1000 remote', '1006 network']
+  const expected = !whole ? [lost] : end === 'reset' ? [theirs, lost] : [theirs]
+  assert.ok(expected.includes(`${code} ${by}`), `${what}: ${code} ${by}`)
 }
 
 /** A closing that had its answer is clean, and one without never; a reset may take the answer with it. */
@@ -152,6 +177,27 @@ for (const name of entryNames) {
       await finish(client, end)
       if (place < request.length) assert.notEqual(client.status, 101)
     })
+    await deserted(entry)
+  })
+
+  test(`${name}: a client that ends at every byte of a Close that it begins`, async () => {
+    const close = frame({ opcode: 8, payload: Uint8Array.of(3, 232), mask: Uint8Array.of(1, 2, 3, 4) })
+    const ended: Promise<CloseInfo>[] = []
+    await using entry = await openEntry(name, {}, async (conn) => {
+      ended.push(conn.closed)
+      await conn.closed
+    })
+    for (const { place, end } of table(close.length)) {
+      const client = entry.client(upgradeRequest('/'))
+      await client.until(() => client.status === 101, 'the answer')
+      await new Promise((resolve) => client.socket.write(close.subarray(0, place), resolve))
+      if (place % 2 === 0) await setImmediate()
+      await finish(client, end)
+      await client.until(() => ended.length > 0, 'the connection')
+      const info = await ended.pop()
+      assert.ok(info !== undefined)
+      assertClosedByPeer(info, place === close.length, end, `${end} behind ${place} bytes`)
+    }
     await deserted(entry)
   })
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { syncBuiltinESMExports } from 'node:module'
 import { type Duplex, PassThrough } from 'node:stream'
-import { after, describe, it } from 'node:test'
+import { after, describe, it, type TestContext } from 'node:test'
+import timers from 'node:timers'
 import fc from 'fast-check'
 import { assertNoLeaks } from '../../test/leaks.ts'
 import { upgradeRequest } from '../../test/raw-client.ts'
@@ -17,6 +19,18 @@ const request = upgradeRequest('/')
 /** A server that refuses every upgrade like this. */
 function refusing(status: number, options?: RejectOptions): Promise<TestServer> {
   return TestServer.start((http) => http.on('upgrade', (_request, socket) => reject(socket, status, options)))
+}
+
+/** Sees the timers of whoever imports them. */
+function watchTimers(t: TestContext) {
+  const started = t.mock.method(timers, 'setTimeout')
+  const cleared = t.mock.method(timers, 'clearTimeout')
+  syncBuiltinESMExports()
+  t.after(() => {
+    for (const { mock } of [started, cleared]) mock.restore()
+    syncBuiltinESMExports()
+  })
+  return { started, cleared }
 }
 
 function isUsageError(error: unknown): boolean {
@@ -267,15 +281,30 @@ describe('reject, and then', () => {
     assert.equal(client.status, 401)
   })
 
+  it('lets its timer go with the connection', async (t) => {
+    const { started, cleared } = watchTimers(t)
+    await using server = await refusing(403)
+    await server.answer(request)
+    await server.empty()
+    const lingering = started.mock.calls.filter(({ arguments: [, delay] }) => delay === 2_000)
+    assert.equal(lingering.length, 1)
+    const timer = lingering[0]?.result
+    // The server counts a connection as gone ahead of its 'close'.
+    await until(
+      () => cleared.mock.calls.some(({ arguments: [given] }) => given === timer),
+      'the end of the timer',
+    )
+  })
+
   it('lets a connection be that has gone', async (t) => {
-    const timers = t.mock.method(globalThis, 'setTimeout')
+    const { started } = watchTimers(t)
     let set = 0
     await using server = await TestServer.start((http) => {
       http.on('upgrade', (_request, socket) => {
         socket.destroy()
-        const before = timers.mock.callCount()
+        const before = started.mock.callCount()
         reject(socket, 401)
-        set = timers.mock.callCount() - before
+        set = started.mock.callCount() - before
       })
     })
     assert.equal(await server.answer(request), '')
