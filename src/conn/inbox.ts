@@ -55,6 +55,9 @@ const NONE: never[] = []
 /** What a queued message costs beside its bytes. */
 const OVERHEAD = 64
 
+/** Room for what is left of the last chunk, beyond `maxQueuedBytes`: for all of it where it is not compressed. */
+const LAST_CHUNK = 1024 * 1024
+
 /** Bytes of messages after which others have their turn, though more has come in the same chunk. */
 const SLICE = 1024 * 1024
 /** What to deliver a message costs, in bytes. */
@@ -94,9 +97,9 @@ export class Inbox implements StreamHandler, StreamOwner {
     this.limits = limits
   }
 
-  /** Whether a message that comes now would be queued behind a full queue. */
+  /** Whether there is no room for a message that comes now. What comes last has more, but not for all that it inflates to. */
   get full(): boolean {
-    return this.#full
+    return this.#full && (!this.#finishing || this.#bytes >= this.limits.maxQueuedBytes + LAST_CHUNK)
   }
 
   /** How many messages wait. */
@@ -176,7 +179,7 @@ export class Inbox implements StreamHandler, StreamOwner {
     else this.#updateFlow()
   }
 
-  /** What comes now is the last: there is room for that. */
+  /** What comes now is the last. */
   finish(): void {
     this.#finishing = true
     this.#updateFlow()

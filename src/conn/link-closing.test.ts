@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { constants, deflateRawSync } from 'node:zlib'
 import { hex } from '../../test/frames.ts'
 import { FakeStream } from '../../test/support/fake-stream.ts'
 import { TestLink, type TestLinkOptions, turn } from '../../test/support/test-link.ts'
 import { isPending } from '../../test/support/until.ts'
+import { Deflate } from '../protocol/deflate.ts'
 import type { CloseInfo } from '../session/close-info.ts'
 import { CloseError, ProtocolError, UsageError } from '../session/errors.ts'
 
@@ -411,6 +413,23 @@ describe('the loss of the stream', () => {
     await peer.receive({ opcode: 8, payload: Buffer.from('0fa1', 'hex') })
     const { wasClean, code, error } = await peer.conn.closed
     assert.deepEqual([wasClean, code, error], [true, 4000, undefined])
+  })
+
+  it('takes what is left of the last chunk, but not all that it inflates to', async () => {
+    const direction = { takeover: false, windowBits: 15 }
+    const settings = { send: direction, receive: direction, threshold: 0, level: 6, memLevel: 8 }
+    const plain = Buffer.alloc(100_000, 'x')
+    const flushed = deflateRawSync(plain, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
+    const peer = new TestLink({ limits: { maxQueuedMessages: 2 }, extensions: [new Deflate(settings)] })
+    await peer.receive(...Array.from({ length: 100 }, () => ({ opcode: 2, rsv: 4, payload: flushed })))
+    peer.stream.destroy(reset)
+    const { stats } = await peer.conn.closed
+    let taken = 0
+    await assert.rejects(async () => {
+      for (; ; taken++) assert.equal((await peer.conn.read()).length, plain.length)
+    }, CloseError)
+    // 1 MiB of maxQueuedBytes, and 1 MiB beyond.
+    assert.deepEqual([taken, stats.messagesReceived, stats.receivesDropped], [21, 100, 79])
   })
 
   it('loses no message that had come, also when nobody was there to take them', async () => {

@@ -278,7 +278,7 @@ export class Link
   onMessage(type: MessageType, bytes: Buffer, start: number, end: number, ascii: boolean): void {
     this.#messagesReceived++
     const { inbox } = this
-    if (this.#dropping || (inbox.full && !this.#atEnd)) {
+    if (this.#dropping || inbox.full) {
       // Once one is missing the others are not delivered either: a reader sees no gap.
       this.#dropping = inbox.incomplete = true
       this.#receivesDropped++
