@@ -77,14 +77,18 @@ export class ServerProcess {
 
 async function nextAnswer(child: ChildProcess, lines: Interface): Promise<unknown> {
   const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(startTimeout)])
+  const { signal } = stop
+  const late = setTimeout(() => stop.abort(new Error('it does not answer')), startTimeout)
   try {
     const ended = once(child, 'exit', { signal }).then(([code, name]) => {
       throw new Error(`it ended with ${name ?? code}`)
     })
     const [line] = await Promise.race([once(lines, 'line', { signal }), ended])
     return JSON.parse(line as string)
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error
   } finally {
+    clearTimeout(late)
     stop.abort()
   }
 }

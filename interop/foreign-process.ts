@@ -189,8 +189,8 @@ export class ForeignServer extends ForeignProcess {
   }
 
   async #isUp(): Promise<boolean> {
-    const late = AbortSignal.timeout(patience)
-    while (this.isRunning && !late.aborted) {
+    const late = performance.now() + patience
+    while (this.isRunning && performance.now() < late) {
       // A process that ends was not the one that answered.
       if (await answers(this.port)) return this.isRunning
       await delay(5)
