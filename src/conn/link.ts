@@ -282,6 +282,7 @@ export class Link
       // Once one is missing the others are not delivered either: a reader sees no gap.
       this.#dropping = inbox.incomplete = true
       this.#receivesDropped++
+      if (this.#atEnd) this.drop(false)
       return
     }
     const decodes = type === 'text' && inbox.text === 'string'
