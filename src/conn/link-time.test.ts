@@ -363,6 +363,19 @@ describe('the close timeout', () => {
     assert.equal((await closed).wasClean, true)
   })
 
+  it('counts from the last message that was taken, whatever pings are answered meanwhile', async () => {
+    const peer = peerWith({ limits: { pingInterval: 60_000 } })
+    await peer.receiveTexts('taken')
+    assert.equal(await peer.conn.read(), 'taken')
+    await peer.pass(60_000 + LATE)
+    assert.equal(pings(peer), 1)
+    const closed = peer.conn.drain(1001, '')
+    await pong(peer)
+    await peer.pass(3 * (500 + LATE))
+    assert.equal(peer.conn.state, 'closed')
+    assert.ok((await closed).error instanceof TimeoutError)
+  })
+
   it('takes the place of the heartbeat', async () => {
     const peer = peerWith({ limits: { closeTimeout: 60_000 } })
     void peer.conn.close()

@@ -413,7 +413,7 @@ export class Link
   #alive(): void {
     const answered = this.#heartbeat.alive(this.#wheel.time)
     // The deadline was that of the answer, which may be far away.
-    if (answered && this.#closeDeadline === undefined) this.#wheel.schedule(this, this.limits.pingInterval)
+    if (answered && this.state === 'open') this.#wheel.schedule(this, this.limits.pingInterval)
   }
 
   /** Returns when to look again. */
