@@ -253,6 +253,19 @@ describe('connectStream, the connect hook', () => {
     }
   })
 
+  it('that gives a stream of anything but bytes is a mistake, and the stream is destroyed', async () => {
+    for (const given of [
+      new PassThrough().setEncoding('utf8'),
+      new PassThrough({ readableObjectMode: true }),
+      new PassThrough({ encoding: 'latin1' }),
+    ]) {
+      const error = await failure(open({}, { connect: () => Promise.resolve(given) }))
+      assert.ok(error instanceof UsageError)
+      assert.match(error.message, /^connect must give a stream of bytes/)
+      assert.equal(given.destroyed, true)
+    }
+  })
+
   it('is given up with the signal; what comes too late is destroyed, and its errors are of no interest', async () => {
     const controller = new AbortController()
     let give: (stream: Duplex) => void = () => {}

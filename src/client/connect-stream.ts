@@ -107,9 +107,16 @@ async function askHook(
     signal.throwIfAborted()
     throw inWords(error)
   }
-  if (given instanceof Duplex) {
-    letFlow(given)
-    return silenceErrors(given)
+  if (!(given instanceof Duplex))
+    throw new UsageError('ERR_WS_INVALID_OPTION', 'connect must give a Duplex stream, or a promise of one')
+  // At anything but bytes, the HTTP parser of the runtime ends the process.
+  if (given.readableEncoding !== null || given.readableObjectMode) {
+    given.destroy()
+    throw new UsageError(
+      'ERR_WS_INVALID_OPTION',
+      'connect must give a stream of bytes, without setEncoding or object mode',
+    )
   }
-  throw new UsageError('ERR_WS_INVALID_OPTION', 'connect must give a Duplex stream, or a promise of one')
+  letFlow(given)
+  return silenceErrors(given)
 }

@@ -113,6 +113,14 @@ describe('Assembler', () => {
     assert.notEqual(assembler.take().buffer, chunk.buffer)
   })
 
+  it('does not pass off as empty a piece whose buffer was transferred', () => {
+    const piece = Buffer.from(new ArrayBuffer(64 * 1024))
+    const assembler = new Assembler()
+    assembler.append(piece, 0, piece.length)
+    structuredClone(piece, { transfer: [piece.buffer] })
+    assert.throws(() => assembler.take(), /transferred/)
+  })
+
   it('copies a byte a few times at most, however many pieces there are', () => {
     const assembler = new Assembler()
     const piece = Buffer.alloc(1, 1)

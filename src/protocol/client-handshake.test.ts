@@ -237,6 +237,21 @@ describe('verifyResponse', () => {
     for (const { live } of extensions) assert.equal(live, 1)
   })
 
+  it('disposes of what was made when one behind it fails', () => {
+    const failing: (() => unknown)[] = [
+      () => {
+        throw new Error('on purpose')
+      },
+      () => 'no extension',
+    ]
+    for (const accept of failing) {
+      const first = factory('one', 0x40, none)
+      const extensions = [first, { ...factory('broken', 0x20, none), accept } as ExtensionFactory]
+      assert.throws(() => accepted({ 'sec-websocket-extensions': 'one, broken' }, { extensions }))
+      assert.equal(first.live, 0)
+    }
+  })
+
   it('can drop an extension that has nothing to dispose of', () => {
     const bare = (name: string): ExtensionFactory => ({
       ...factory(name, 0x40, none),

@@ -175,12 +175,16 @@ function acceptExtensions(
   const items = parseExtensions(value)
   if (items === undefined) return refuse('ERR_WS_HEADER_SYNTAX', 'the Sec-WebSocket-Extensions is malformed')
   const extensions: Extension[] = []
-  for (const item of items) {
-    const problem = addExtension(item, factories, extensions)
-    if (problem !== undefined) {
+  try {
+    for (const item of items) {
+      const problem = addExtension(item, factories, extensions)
+      if (problem === undefined) continue
       for (const extension of extensions) discard(extension)
       return refuse('ERR_WS_EXTENSION', `the server answered with the extension "${item.name}", ${problem}`)
     }
+  } catch (error) {
+    for (const extension of extensions) discard(extension)
+    throw error
   }
   const extensionsHeader = items.map(({ name, params }) => formatExtension(name, params)).join(', ')
   return { extensions, extensionsHeader }

@@ -36,7 +36,8 @@ const FLUSH_SIZE = FLUSH.length
 /**
  * What is put behind a message to inflate it: first what the sender took away (RFC 7692 section 7.2.2), then an empty
  * final block, which zlib reaches only when the message ends where a block ends. A message that was cut off is so
- * found out, instead of being delivered as far as it goes.
+ * found out, instead of being delivered as far as it goes. Not so one that lacks just as many plain bytes as are put
+ * there: it gets those, as what the RFC has appended makes it anyhow where four are missing.
  */
 const TAIL: Buffer = Buffer.from([0x00, 0x00, 0xff, 0xff, 0x03, 0x00])
 

@@ -39,11 +39,41 @@ describe('an answer of an extension', () => {
         () => checkExtension('accept of x-e', answer),
         /^UsageError: accept of x-e must return an extension, not/,
       )
-    for (const wrong of [{ name: 1 }, { rsv: '64' }, { encode: undefined }, { decode: 'x' }]) {
-      const check = (): Extension => checkExtension('accept of x-e', { ...made, ...wrong })
-      assert.throws(check, /must return an extension: a name/)
-    }
     await aTurn()
+  })
+
+  it('is an extension of which every member is right', () => {
+    const whole = {
+      variant: 'v',
+      compresses: false,
+      pieceEncoder: same,
+      decoder: same,
+      setLevel: same,
+      idle: same,
+    }
+    for (const right of [{ rsv: 0 }, { rsv: 0x70 }, whole, { variant: undefined, dispose: undefined }])
+      assert.equal(checkExtension('accept of x-e', { ...made, ...right }).name, 'x-e')
+    const wrong: [keyof Extension, ...unknown[]][] = [
+      ['name', 1, undefined],
+      // 8 would make a ping of a message, and -1 any frame.
+      ['rsv', '64', 8, -1, 0x80, 0x170, 1, 0.5, 64.5, Number.NaN, undefined],
+      ['encode', undefined, null],
+      ['decode', 'x', undefined],
+      ['variant', 1, null, Symbol('v'), Object.create(null)],
+      ['compresses', 1, 'yes', null],
+      ['pieceEncoder', 1],
+      ['decoder', null],
+      ['setLevel', {}],
+      ['idle', 'x'],
+      ['dispose', 5],
+    ]
+    for (const [member, ...values] of wrong) {
+      for (const value of values) {
+        const check = (): Extension => checkExtension('accept of x-e', { ...made, [member]: value })
+        const message = new RegExp(`^UsageError: accept of x-e must return an extension, whose ${member} is `)
+        assert.throws(check, message)
+      }
+    }
   })
 })
 

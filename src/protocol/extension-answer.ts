@@ -1,5 +1,6 @@
 import { UsageError } from '../session/errors.ts'
 import { isStrayPromise } from '../session/stray-promise.ts'
+import { RSV } from '../wire/frame-header.ts'
 import type { Extension } from './extension.ts'
 
 /**
@@ -19,6 +20,38 @@ export function checkBytes(what: string, extension: Extension, answer: unknown):
   throw wrongAnswer(`${what} of ${extension.name}`, 'a Uint8Array', answer)
 }
 
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function isFunctionOrAbsent(value: unknown): boolean {
+  return value === undefined || isFunction(value)
+}
+
+/** Nothing but reserved bits: another one would make another frame of it. */
+function isReserved(rsv: unknown): boolean {
+  return typeof rsv === 'number' && (rsv & RSV) === rsv
+}
+
+type Member = readonly [isRight: (value: unknown) => boolean, wanted: string]
+
+const members: { readonly [Name in keyof Required<Extension>]: Member } = {
+  name: [(name) => typeof name === 'string', 'a string'],
+  rsv: [isReserved, 'made of the bits 0x40, 0x20 and 0x10'],
+  encode: [isFunction, 'a function'],
+  decode: [isFunction, 'a function'],
+  variant: [(variant) => variant === undefined || typeof variant === 'string', 'a string or absent'],
+  compresses: [
+    (compresses) => compresses === undefined || typeof compresses === 'boolean',
+    'true, false or absent',
+  ],
+  pieceEncoder: [isFunctionOrAbsent, 'a function or absent'],
+  decoder: [isFunctionOrAbsent, 'a function or absent'],
+  setLevel: [isFunctionOrAbsent, 'a function or absent'],
+  idle: [isFunctionOrAbsent, 'a function or absent'],
+  dispose: [isFunctionOrAbsent, 'a function or absent'],
+}
+
 /**
  * Checks what a factory made, so that no message comes upon it.
  *
@@ -27,17 +60,14 @@ export function checkBytes(what: string, extension: Extension, answer: unknown):
 export function checkExtension(what: string, made: unknown): Extension {
   if (typeof made !== 'object' || made === null || isStrayPromise(made))
     throw wrongAnswer(what, 'an extension', made)
-  const { name, rsv, encode, decode } = made as { readonly [Name in keyof Extension]?: unknown }
-  const isExtension =
-    typeof name === 'string' &&
-    typeof rsv === 'number' &&
-    typeof encode === 'function' &&
-    typeof decode === 'function'
-  if (isExtension) return made as Extension
-  throw new UsageError(
-    'ERR_WS_INVALID_ARGUMENT',
-    `${what} must return an extension: a name, the bits of rsv, and the functions encode and decode`,
-  )
+  for (const [name, [isRight, wanted]] of Object.entries(members)) {
+    if (isRight((made as Record<string, unknown>)[name])) continue
+    throw new UsageError(
+      'ERR_WS_INVALID_ARGUMENT',
+      `${what} must return an extension, whose ${name} is ${wanted}`,
+    )
+  }
+  return made as Extension
 }
 
 /** Lets go of an extension that was made and is not taken after all. What that throws, or rejects with, is nobody's. */

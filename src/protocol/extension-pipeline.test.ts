@@ -173,6 +173,21 @@ describe('the extensions of a connection', () => {
   })
 })
 
+it('of extensions that fail at the end one is told, and the rejections of the others are nobody’s', async () => {
+  const bare = { rsv: 0, encode: () => undefined, decode: (payload: Uint8Array) => payload }
+  const fail = (): never => {
+    throw new Error('told')
+  }
+  const pipeline = new ExtensionPipeline([
+    // Whoever writes JavaScript can do so.
+    { ...bare, name: 'x', dispose: () => Promise.reject(new Error('not told')) as never },
+    { ...bare, name: 'y', dispose: fail },
+  ])
+  assert.throws(() => pipeline.dispose(), /^Error: told$/)
+  // Until then the runner has heard of a rejection.
+  await new Promise(setImmediate)
+})
+
 describe('a prepared message', () => {
   it('is encoded once for all connections that encode alike', () => {
     const message = prepare('xx')

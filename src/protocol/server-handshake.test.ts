@@ -380,6 +380,27 @@ describe('extensions', () => {
     )
   })
 
+  it('disposes of what was made when one behind it fails', () => {
+    const broken = factory('broken', 0x20)
+    const taken = broken.negotiate([new Map()])
+    const failing: (() => unknown)[] = [
+      () => {
+        throw new Error('on purpose')
+      },
+      () => 'no extension',
+      () => ({ ...taken, extension: { ...taken?.extension, rsv: 8 } }),
+      () => ({ ...taken, params: 5 }),
+    ]
+    for (const negotiate of failing) {
+      const first = factory('one', 0x40)
+      const extensions = [first, { ...broken, negotiate } as ExtensionFactory]
+      assert.throws(() => accepted({ 'sec-websocket-extensions': 'one, broken' }, { extensions }))
+      assert.equal(first.disposed, 1)
+    }
+    // What went wrong with the answer about it has it made already.
+    assert.equal(broken.disposed, 1)
+  })
+
   it('can skip an extension that has nothing to dispose of', () => {
     const plain = factory('plain', 0x40)
     const bare: ExtensionFactory = {

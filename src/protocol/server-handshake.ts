@@ -209,24 +209,39 @@ function negotiateExtensions(
 ): { readonly extensions: readonly Extension[]; readonly header: string } {
   const extensions: Extension[] = []
   const answers: string[] = []
-  for (const factory of factories) {
-    const offers = items
-      .filter(({ name, repeats }) => name === factory.name && !repeats)
-      .map(({ params }) => params)
-    const taken = offers.length === 0 ? undefined : factory.negotiate(offers)
-    if (taken === undefined) continue
-    const what = `negotiate of ${factory.name}`
-    if (typeof taken !== 'object' || taken === null || isStrayPromise(taken))
-      throw wrongAnswer(what, 'what it took', taken)
-    const extension = checkExtension(what, taken.extension)
-    if (clashes(extension, extensions)) {
-      discard(extension)
-      continue
+  try {
+    for (const factory of factories) {
+      const answer = addExtension(factory, items, extensions)
+      if (answer !== undefined) answers.push(answer)
     }
-    extensions.push(extension)
-    answers.push(formatExtension(factory.name, taken.params))
+  } catch (error) {
+    for (const extension of extensions) discard(extension)
+    throw error
   }
   return { extensions, header: answers.join(', ') }
+}
+
+/** Adds what a factory makes of the offers of its name, and returns what the answer says of it. */
+function addExtension(
+  factory: ExtensionFactory,
+  items: readonly ExtensionItem[],
+  extensions: Extension[],
+): string | undefined {
+  const offers = items
+    .filter(({ name, repeats }) => name === factory.name && !repeats)
+    .map(({ params }) => params)
+  const taken = offers.length === 0 ? undefined : factory.negotiate(offers)
+  if (taken === undefined) return undefined
+  const what = `negotiate of ${factory.name}`
+  if (typeof taken !== 'object' || taken === null || isStrayPromise(taken))
+    throw wrongAnswer(what, 'what it took', taken)
+  const extension = checkExtension(what, taken.extension)
+  if (clashes(extension, extensions)) {
+    discard(extension)
+    return undefined
+  }
+  extensions.push(extension)
+  return formatExtension(factory.name, taken.params)
 }
 
 /**

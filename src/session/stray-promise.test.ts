@@ -7,6 +7,9 @@ it('is a promise of whatever make, whose rejection harms nobody from then on', a
   const stray: unknown[] = [
     Promise.reject(new Error('ours')),
     runInNewContext('Promise.reject(new Error("of another realm"))'),
+    Object.assign(Promise.reject(new Error('without a catch')), { catch: undefined }),
+    // biome-ignore lint/suspicious/noThenProperty: that is what it is about
+    Object.assign(Promise.reject(new Error('with a then of its own')), { then: () => {} }),
     // biome-ignore lint/suspicious/noThenProperty: that is what it is about
     { then: (_: unknown, reject: (error: Error) => void) => reject(new Error('of their own make')) },
   ]
