@@ -5,6 +5,7 @@ import type { CloseInfo, ConnStats } from '../session/close-info.ts'
 import { type CloseError, UsageError } from '../session/errors.ts'
 import type { HandshakeRequest, HandshakeResponse } from '../session/handshake-request.ts'
 import type { Data, Message, MessageType } from '../session/message.ts'
+import { checkSendable } from '../session/prepared.ts'
 import type { StandardSchema } from '../session/schema.ts'
 import type { Sendable, Session } from '../session/session.ts'
 import { CloseCode } from '../wire/close-code.ts'
@@ -313,7 +314,11 @@ export class Conn<Subprotocol extends string = string> implements Session, Async
       throw invalid(`a control frame is a 'ping' or a 'pong', not ${String(type)}`)
     if (typeof payload !== 'string' && !(payload instanceof Uint8Array))
       throw invalid('the payload of a control frame is a string or a Uint8Array')
-    return this.#link.sendControl(type, typeof payload === 'string' ? Buffer.from(payload, 'utf8') : payload)
+    const bytes = checkSendable(
+      typeof payload === 'string' ? Buffer.from(payload, 'utf8') : payload,
+      'binary',
+    )
+    return this.#link.sendControl(type, bytes as Uint8Array)
   }
 
   /**

@@ -55,7 +55,7 @@ const NONE: never[] = []
 /** What a queued message costs beside its bytes. */
 const OVERHEAD = 64
 
-/** Room for what is left of the last chunk, beyond `maxQueuedBytes`: for all of it where it is not compressed. */
+/** Room for what is left of the last chunk, beyond `maxQueuedBytes`: for all of it where it is neither compressed nor of messages of a few bytes. */
 const LAST_CHUNK = 1024 * 1024
 
 /** Bytes of messages after which others have their turn, though more has come in the same chunk. */
@@ -115,6 +115,11 @@ export class Inbox implements StreamHandler, StreamOwner {
   /** Whether a message that comes now is handed out at once. */
   get taken(): boolean {
     return this.#queue.length === 0 && (this.#listener !== undefined || this.#waiters.length > 0)
+  }
+
+  /** Whether a message is read piece by piece. */
+  get streaming(): boolean {
+    return this.#reader?.done === false
   }
 
   /** How the next text message should come. */

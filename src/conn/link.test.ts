@@ -281,6 +281,45 @@ describe('sending', () => {
     peers[1]?.conn.terminate()
   })
 
+  for (const [kind, size] of [
+    ['at once', 20 * KiB],
+    ['piece by piece', 2048 * KiB],
+  ] as const) {
+    it(`sends ${kind} what bytes were when they were sent, though their buffer grows, and ends when it shrinks`, async () => {
+      for (const change of [2, 0.5]) {
+        const peer = new TestLink({ limits: { maxSendBuffer: 8192 * KiB } })
+        const buffer = new (ArrayBuffer as unknown as new (size: number, more: object) => ArrayBuffer)(size, {
+          maxByteLength: 2 * size,
+        })
+        peer.stream.hold()
+        peer.conn.send(new Uint8Array(buffer))
+        if (size > 1024 * KiB) await turn()
+        ;(buffer as unknown as { resize(size: number): void }).resize(change * size)
+        peer.stream.release()
+        if (change < 1) {
+          const { error, code } = await peer.conn.closed
+          assert.match((error as Error).message, /transferred or resized/)
+          assert.equal(code, 1006)
+        } else {
+          await turn()
+          await turn()
+          assert.match(peer.sent().join(), new RegExp(`^binary \\(${size}\\) [0-9a-f]+$`))
+          peer.conn.terminate()
+        }
+      }
+    })
+  }
+
+  it('passes over a chunk of no bytes, also where the inbox has no room', async () => {
+    const peer = new TestLink({ limits: { maxQueuedMessages: 1 } })
+    peer.link.onStreamData(Buffer.alloc(0))
+    await peer.receiveTexts('one')
+    peer.link.onStreamData(Buffer.alloc(0))
+    peer.link.onStreamData(peer.frame({ opcode: 1, payload: 'two' }))
+    assert.deepEqual([await peer.conn.read(), await peer.conn.read()], ['one', 'two'])
+    peer.conn.terminate()
+  })
+
   it('after the end drops and counts', async () => {
     const peer = new TestLink()
     peer.conn.terminate()

@@ -31,7 +31,7 @@ import { listenToStream, type StreamListener } from './stream-events.ts'
 import { tellListener } from './tell-listener.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
 
-/** Milliseconds in which one message has to be taken, or those on their way are not waited for. */
+/** Milliseconds in which a message, or some of one, has to be taken: else those on their way are not waited for. */
 const DRAIN_LOOK = 1000
 
 /** Above this many waiting bytes only the latest ping is answered. */
@@ -450,7 +450,7 @@ export class Link
     this.#bytesReceived += chunk.length
     this.#alive()
     // A stream may have a chunk on its way when it is paused.
-    if (this.#terminated) return
+    if (this.#terminated || chunk.length === 0) return
     if (this.#rest !== undefined) this.#rest = appendTo(this.#rest, chunk)
     else if (this.#paused) this.#rest = chunk
     else this.#receive(chunk)
@@ -555,7 +555,7 @@ export class Link
   /** Holds the peer back while we close, as long as messages are taken: its Close frame is behind them. */
   #drain(): void {
     const before = this.#drained
-    this.#drained = this.#handled + this.#bytesReceived + this.#outbox.left
+    this.#drained = this.#handled + this.#outbox.left + (this.inbox.streaming ? this.#bytesReceived : 0)
     if (this.#drained === before) return this.#closing()
     this.#wheel.schedule(this, Math.min(this.limits.closeTimeout || DRAIN_LOOK, DRAIN_LOOK))
     this.flushLater()

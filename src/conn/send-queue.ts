@@ -90,6 +90,8 @@ export class OutgoingMessage {
       length += more
       count++
     }
+    // Else the rest of the message would be waited for without end.
+    if (length === 0 && this.bytes > 0) throw new Error(GONE)
     const taken = this.pieces.splice(0, count)
     this.bytes -= length
     return taken.length <= 1 ? piece : Buffer.concat(taken, length)

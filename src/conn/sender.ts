@@ -1,5 +1,5 @@
 import type { Limits } from '../protocol/limits.ts'
-import { keepsMore } from '../protocol/output.ts'
+import { keepsMore, pinned } from '../protocol/output.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import type { CloseFrame } from '../session/close-info.ts'
 import type { LimitError } from '../session/errors.ts'
@@ -212,7 +212,8 @@ export class Sender {
     // The caller's own bytes are copied where they would be if nothing had to wait: short ones, and those to be masked.
     const copied =
       bytes === message && bytes instanceof Uint8Array && (bytes.length <= COPY_LIMIT || this.#protocol.masks)
-    const kept = bytes instanceof Uint8Array && (copied || keepsMore(bytes)) ? copyOf(bytes) : bytes
+    const kept =
+      bytes instanceof Prepared ? bytes : copied || keepsMore(bytes) ? copyOf(bytes) : pinned(bytes)
     const actual = message instanceof Prepared ? message.type : (type ?? typeOf(message))
     this.#opened().push(new OutgoingMessage(actual, this.#protocol.compress, kept))
     this.#count()

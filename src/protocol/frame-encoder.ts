@@ -2,7 +2,7 @@ import type { PreparedFrame } from '../session/prepared.ts'
 import { FIN, headerSize, writeHeader } from '../wire/frame-header.ts'
 import { applyMask } from '../wire/mask.ts'
 import { Opcode } from '../wire/opcode.ts'
-import type { Output } from './output.ts'
+import { type Output, pinned } from './output.ts'
 
 /** Payloads above this many bytes are sent from where they lie instead of being copied behind their header. */
 const COPY_LIMIT = 16 * 1024
@@ -74,5 +74,5 @@ function encodeOwned(output: Output, first: number, payload: Uint8Array, key: nu
   const slab = output.room(size)
   output.advance(writeHeader(slab, output.at, first, payload.length, key))
   if (key !== undefined) applyMask(payload, 0, payload.length, key)
-  output.append(payload)
+  output.append(pinned(payload))
 }

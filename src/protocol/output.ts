@@ -193,6 +193,15 @@ export function keepsMore(bytes: Uint8Array): boolean {
   return bytes.length < LARGEST_CHUNK && bytes.length * 4 < bytes.buffer.byteLength * 3
 }
 
+/** A view that stays as long as it is: one that grows with its buffer would be more than its frame's header says. */
+export function pinned(bytes: Uint8Array): Uint8Array {
+  const { resizable, growable } = bytes.buffer as {
+    readonly resizable?: boolean
+    readonly growable?: boolean
+  }
+  return resizable === true || growable === true ? bytes.subarray(0, bytes.length) : bytes
+}
+
 function lengthOf(pieces: readonly Uint8Array[]): number {
   let length = 0
   for (const piece of pieces) length += piece.length
@@ -213,4 +222,4 @@ function joinShared(pieces: readonly Uint8Array[], length: number): Uint8Array {
 }
 
 /** Why what was given by reference cannot be sent. */
-export const GONE = 'the buffer of a message was transferred before the message was sent'
+export const GONE = 'the buffer of a message was transferred or resized before the message was sent'

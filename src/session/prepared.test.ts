@@ -106,6 +106,16 @@ describe('checkSendable', () => {
     assert.ok(prepared instanceof Prepared)
   })
 
+  it('refuses bytes whose buffer was transferred, and takes none at all', () => {
+    const view = new Uint8Array(3)
+    structuredClone(view, { transfer: [view.buffer] })
+    const dataView = new DataView(new ArrayBuffer(3))
+    structuredClone(dataView.buffer, { transfer: [dataView.buffer] })
+    for (const gone of [view, view.buffer, dataView])
+      assert.throws(() => checkSendable(gone, undefined), invalid(/was transferred/))
+    assert.equal((checkSendable(new Uint8Array(0), undefined) as Uint8Array).length, 0)
+  })
+
   it('refuses another type than the prepared one, and unknown types', () => {
     assert.throws(() => checkSendable(prepare('x'), 'binary'), invalid(/prepared as text/))
     for (const type of ['string', 1, null])

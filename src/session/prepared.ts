@@ -109,9 +109,16 @@ export function checkSendable(data: unknown, type: MessageType | undefined): str
 
 /** Bytes as `Uint8Array`, whatever view or buffer holds them. */
 function toBytes(data: unknown): Uint8Array {
-  if (data instanceof Uint8Array) return data
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data)
+  if (data instanceof Uint8Array && data.length > 0) return data
+  try {
+    if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data)
+  } catch {
+    throw new UsageError(
+      'ERR_WS_INVALID_ARGUMENT',
+      'the buffer of the message was transferred, or is shorter now',
+    )
+  }
   throw notSendable(data)
 }
 
