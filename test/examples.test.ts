@@ -69,6 +69,7 @@ describe('every example', { timeout }, () => {
     assert.deepEqual(programs, [
       'examples/autobahn/server.ts',
       'examples/chat/server.ts',
+      'examples/cluster/server.ts',
       'examples/command/server.ts',
       'examples/echo/client.ts',
       'examples/echo/server.ts',
@@ -108,7 +109,7 @@ describe('every example', { timeout }, () => {
       ).exit
       taken.close()
       assert.deepEqual({ code, stdout }, { code: 1, stdout: '' })
-      assert.match(stderr, /^listen EADDRINUSE.*\n$/)
+      assert.match(stderr, /^(listen|bind) EADDRINUSE.*\n$/)
     })
   }
 })
@@ -164,6 +165,42 @@ describe('echo', { timeout }, () => {
   test('the client says in one line why there is no connection', async () => {
     const { code, stderr } = await runExample('echo/client.ts', '--url', 'ws://127.0.0.1:1/').exit
     assert.deepEqual({ code, stderr }, { code: 1, stderr: 'no connection to 127.0.0.1:1: ECONNREFUSED\n' })
+  })
+})
+
+describe('cluster', { timeout }, () => {
+  const processOf = (conn: Conn): number => Number(conn.response?.headers['x-process'])
+
+  test('connections are spread over processes that share a port, and one that ends is replaced', async () => {
+    await using server = await startServer('cluster/server.ts', '--processes', '2')
+    const dialOne = (): Promise<Conn> => dial(`${server.origin}/echo`, { compression: true })
+    const conns = [await dialOne(), await dialOne()]
+    assert.equal(new Set([server.child.pid, ...conns.map(processOf)]).size, 3)
+    for (const [i, conn] of conns.entries()) {
+      conn.send(`${i}`)
+      assert.equal(await conn.read(), `${i}`)
+    }
+    const [lost, kept] = conns as [Conn, Conn]
+    process.kill(processOf(lost), 'SIGKILL')
+    assert.equal((await endOf(lost)).code, CloseCode.Abnormal)
+    // Until then connections are still handed to it.
+    await server.output(new RegExp(`Process ${processOf(lost)} ended with SIGKILL`))
+    const seen = new Set<number>()
+    while (seen.size < 2) {
+      const conn = await dialOne()
+      seen.add(processOf(conn))
+      await conn.close()
+    }
+    assert.ok(seen.has(processOf(kept)) && !seen.has(processOf(lost)))
+    const { code, stderr } = await server.terminate()
+    assert.deepEqual([code, stderr], [0, ''])
+    const { code: heard, wasClean } = await endOf(kept)
+    assert.deepEqual([heard, wasClean], [CloseCode.GoingAway, true])
+  })
+
+  test('a number of processes that is none is a mistake', async () => {
+    const { code, stderr } = await runExample('cluster/server.ts', '--processes', 'x').exit
+    assert.deepEqual([code, stderr], [1, '--processes must be at least 1, not x\n'])
   })
 })
 
