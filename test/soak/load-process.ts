@@ -1,7 +1,7 @@
 // The clients of a soak. Each lives some lives, one after the other: connects, does this or that, and leaves in one of the
 // ways there are. What comes back is checked.
 
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CloseError, type Conn, dial } from 'silverback'
 import { Rng } from '../generate.ts'
@@ -65,11 +65,21 @@ async function talk(conn: Conn, rng: Rng): Promise<void> {
   }
 }
 
-/** Reads nothing for a while, though news and echoes come. */
+const noise = randomBytes(64 * 1024)
+/** More than the kernel keeps for two sockets of the same machine: some 3 MiB. */
+const NOISES = 96
+
+/** Reads nothing for a while, though echoes and news come: the server's own bound is reached, and news are skipped. */
 async function beSlow(conn: Conn, rng: Rng): Promise<void> {
   counts.slept++
-  for (let i = 0; i < 20; i++) conn.send('x'.repeat(4_000))
-  await pause(1_000 + rng.below(8_000))
+  let awake = false
+  const filling = (async () => {
+    for (let i = 0; i < NOISES && !awake; i++) if (!conn.send(noise)) await conn.drained()
+  })()
+  // What it says of the end of the connection, the others say, too.
+  filling.catch(() => {})
+  await pause(2_000 + rng.below(8_000))
+  awake = true
 }
 
 async function stream(conn: Conn, rng: Rng): Promise<void> {
@@ -118,18 +128,25 @@ async function leave(conn: Conn, rng: Rng): Promise<void> {
 
 async function live(url: string, rng: Rng): Promise<void> {
   const streams = rng.once(10)
+  const slow = !streams && rng.once(40)
   const conn = await dial(streams ? `${url}stream` : url, {
-    compression: rng.once(2),
+    compression: !slow && rng.once(2),
     signal,
     handshakeTimeout: 60_000,
-    limits: { closeTimeout: 20_000, pingInterval: 10_000, pongTimeout: 60_000 },
+    limits: {
+      closeTimeout: 20_000,
+      pingInterval: 10_000,
+      pongTimeout: 60_000,
+      // One that does not read takes no more off the wire.
+      ...(slow && { maxQueuedMessages: 1 }),
+    },
   })
   counts.dialed++
   open.add(conn)
   void conn.closed.then(() => open.delete(conn))
   try {
     if (streams) await inTime(conn, 'a stream', stream(conn, rng))
-    else if (rng.once(12)) await beSlow(conn, rng)
+    else if (slow) await beSlow(conn, rng)
     else if (rng.once(6)) await pause(rng.below(20_000))
     else await talk(conn, rng)
     await leave(conn, rng)

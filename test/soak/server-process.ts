@@ -17,8 +17,8 @@ import type { Plant } from './options.ts'
 const hoard: unknown[] = []
 
 async function plantOne(plant: Plant | undefined): Promise<void> {
-  if (plant === 'memory') hoard.push(Array.from({ length: 2_000 }, (_, i) => ({ i })))
-  if (plant === 'buffers') hoard.push(Buffer.alloc(64 * 1024, 1))
+  if (plant === 'memory') hoard.push(Array.from({ length: 10_000 }, (_, i) => ({ i })))
+  if (plant === 'buffers') hoard.push(Buffer.alloc(512 * 1024, 1))
   if (plant === 'files') hoard.push(await open('/dev/null'))
 }
 
@@ -64,14 +64,14 @@ async function run(plant: Plant | undefined): Promise<void> {
       log,
       onError,
       slow: 'skip',
-      limits: { maxSendBuffer: 256 * 1024, maxStreamSize: 2 ** 30, pingInterval: 5_000, pongTimeout: 5_000 },
+      limits: { maxSendBuffer: 64 * 1024, maxStreamSize: 2 ** 30, pingInterval: 5_000, pongTimeout: 5_000 },
     },
     (conn) => handle(conn, plant),
   )
   const { connections } = server
   const timer = setInterval(() => {
     broadcasts++
-    // News of some length: those who do not read for a while come up to their bound.
+    // Who does not read has echoes waiting up to the bound, and does not get them.
     skipped += broadcast(connections, `news ${broadcasts} ${'of the day, '.repeat(80)}`).skipped
     if (plant === 'errors' && broadcasts % 10 === 0) report({ report: 'unexpected', what: 'planted' })
   }, 1_000)

@@ -103,7 +103,7 @@ describe('the verdict of a soak', () => {
       judged(() => 0, 20),
       ['clients: no streams'],
     )
-    assert.equal(judgeWork('server', [{}], 20).length, 4)
+    assert.equal(judgeWork('server', [{}], 20).length, 5)
   })
 })
 
@@ -156,16 +156,26 @@ describe('npm run soak', () => {
   })
 })
 
-test('a leak that is planted is found', { timeout: 120_000 }, async () => {
-  const args = ['--minutes', '0.3', '--connections', '30', '--seed', '1', '--plant', 'files']
-  await using run = runProgram('test/soak/main.ts', ...args)
-  const { code, stdout } = await run.exit
-  assert.equal(code, 1, stdout)
-  assert.match(
-    stdout,
-    /^Written by `npm run soak -- --minutes 0.3 .* --plant files`: \d+ samples .*, commit /m,
-  )
-  assert.match(stdout, /\*\*Failed:\*\* .*files are left open.*; files of the server grew by/)
+describe('what is planted is found', { concurrency: true, timeout: 240_000 }, () => {
+  const plants: [plant: string, found: RegExp][] = [
+    ['memory', /heap of the server grew by.* MiB are kept|MiB are kept.*heap of the server grew by/],
+    ['buffers', /external of the server grew by/],
+    ['files', /files are left open.*; files of the server grew by/],
+    ['errors', /\d+ times unexpected: server: planted/],
+    ['silence', /clients: no streams/],
+  ]
+  for (const [plant, found] of plants) {
+    test(plant, async () => {
+      const args = ['--minutes', '0.3', '--connections', '30', '--seed', '1', '--plant', plant]
+      await using run = runProgram('test/soak/main.ts', ...args)
+      const { code, stdout } = await run.exit
+      assert.equal(code, 1, stdout)
+      const written = `^Written by \`npm run soak -- --minutes 0.3 .* --plant ${plant}\`: \\d+ samples .*, commit `
+      assert.match(stdout, new RegExp(written, 'm'))
+      const [, failed = ''] = /\*\*Failed:\*\* (.*)/.exec(stdout) ?? []
+      assert.match(failed, found)
+    })
+  }
 })
 
 test('Ctrl-C ends it early, without a verdict when there is too little to judge', {
