@@ -18,7 +18,7 @@ export const minDelay = 600
  * Closes a server with 1012 (or drops all that it has), serves anew on its port, and waits until all clients are back,
  * for so many milliseconds at most.
  *
- * @throws Error that says how many are not
+ * @throws Error that says how many are not, or that one has not waited for the delay that it told of
  */
 export async function restart(
   clients: number,
@@ -32,18 +32,21 @@ export async function restart(
   const controllers = Array.from({ length: clients }, () => new AbortController())
   const back: number[] = []
   const delays: number[] = []
-  let [first, ended] = [0, 0]
+  let [first, ended, early] = [0, 0, 0]
   let wake = (): void => {}
   const run = async ({ signal }: AbortController): Promise<void> => {
     let times = 0
+    let due = 0
     const onRetry = (
       _error: Error,
       { attempt, delay }: { readonly attempt: number; readonly delay: number },
     ): void => {
+      due = performance.now() + delay
       if (attempt <= 2 && delays.length < clients) delays.push(delay)
     }
     const options = { minDelay, maxDelay: 4 * minDelay, stableAfter: 0, signal, onRetry }
     for await (const conn of reconnect(url, options)) {
+      early = Math.max(early, due - performance.now())
       conn.send('hello')
       for await (const _ of conn) {
         if (times++ === 0) first++
@@ -81,6 +84,8 @@ export async function restart(
     await server.close({ code: 1012, timeout: 5_000 })
     server = await serve({ port }, echo)
     await count('back', () => back.length)
+    // A timer may be early by a part of a millisecond.
+    if (early > 1) throw new Error(`a client came back ${early} ms before its time`)
   } finally {
     clearInterval(news)
     for (const controller of controllers) controller.abort()
