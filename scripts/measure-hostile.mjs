@@ -367,11 +367,15 @@ const attacks = [
 ]
 
 /** What shows that a server would be found out, as --plant has it. */
-const plants = ['memory', 'death', 'hang']
+const plants = ['queue', 'memory', 'leak', 'death', 'hang']
+
+/** What the plant `memory` keeps: more than any bound of a small scale. */
+const HOARD = 384 * MiB
 
 /** The server that is attacked: this program again, in a process of its own. */
 async function victim(plant) {
   let newcomers = 0
+  const hoard = []
   const mishaps = []
   process.on('uncaughtException', (error) => mishaps.push(String(error?.stack ?? error)))
   process.on('unhandledRejection', (error) => mishaps.push(String(error?.stack ?? error)))
@@ -381,15 +385,16 @@ async function victim(plant) {
       handshakeTimeout: 5000,
       onError() {},
       limits: ({ url }) => ({
-        maxSendBuffer: plant === 'memory' ? 2 ** 31 - 1 : SEND_BUFFER,
+        maxSendBuffer: plant === 'queue' ? 2 ** 31 - 1 : SEND_BUFFER,
         closeTimeout: 1000,
-        ...(url === '/silent' ? { pingInterval: 1000, pongTimeout: 1000 } : {}),
+        ...(url === '/silent' ? { pingInterval: plant === 'leak' ? 0 : 1000, pongTimeout: 1000 } : {}),
         // Where nothing is read, writing finds out that nobody is there any more.
         ...(url === '/deaf' ? { pingInterval: 500, pongTimeout: 500 } : {}),
       }),
     },
     async (conn) => {
       // The first ones are ours.
+      if (plant === 'memory' && ++newcomers === WARM_UP + 1) hoard.push(Buffer.alloc(HOARD, 1))
       if (plant === 'death' && ++newcomers > WARM_UP) process.exit(3)
       if (plant === 'hang' && ++newcomers > WARM_UP) for (;;);
       if (conn.request.url === '/deaf') return conn.closed
@@ -486,7 +491,7 @@ function sized(attack, scale) {
 }
 
 /** Makes an attack, and returns the peak of the server and what was wrong. */
-async function assault(attack, { count, each, bound }, server) {
+async function assault(attack, { count, each, bound }, server, seconds) {
   const problems = []
   await server.ask({ reset: true })
   const attackers = await attack.run(server.port, count, each, server)
@@ -494,7 +499,10 @@ async function assault(attack, { count, each, bound }, server) {
     const late = Symbol('late')
     const timer = new AbortController()
     const all = Promise.all(attackers.map((one) => one.gone)).finally(() => timer.abort())
-    const ended = await Promise.race([all, sleep(40_000, late, timer).catch(() => {})])
+    const ended = await Promise.race([
+      all,
+      sleep(Math.min(40, seconds / 2) * 1000, late, timer).catch(() => {}),
+    ])
     if (ended === late) problems.push('it keeps connections that should be gone')
   }
   await newcomer(server.port).catch((error) => problems.push(`a newcomer is not served: ${error.message}`))
@@ -523,7 +531,7 @@ async function measure(attack, size, server, seconds) {
     throw new Error(`it took longer than ${seconds} s`)
   })
   try {
-    return await Promise.race([assault(attack, size, server), late])
+    return await Promise.race([assault(attack, size, server, seconds), late])
   } catch (error) {
     await server.kill()
     return { problems: [error.message], over: true }
@@ -539,7 +547,7 @@ const usage = `Usage: npm run measure:hostile -- [options]
   --one        one server for all attacks, one after another
   --only TEXT  only attacks whose name has this in it
   --seconds N  how long one attack may take (default 120)
-  --plant WHAT proves that it would fail: memory, death or hang
+  --plant WHAT proves that it would fail: queue, memory, leak, death or hang
   --help       this text
 `
 

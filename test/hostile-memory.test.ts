@@ -28,14 +28,16 @@ test('no attack makes a server grow beyond its bound, keep a connection, or turn
   assert.equal(stdout.match(/\| ok, \d+ s \|$/gm)?.length, 17, stdout)
 })
 
-test('a server that dies, hangs, or holds too much fails its row, and the other attacks go on', {
+test('a server that dies, hangs, or holds too much, or keeps whom it should not, fails its row, and the other attacks go on', {
   timeout: 100_000,
 }, async (t) => {
   const both = ['--scale', '0.01', '--only', "slow: '"]
   for (const [plant, failed, ...more] of [
     ['death', /FAILED: /g],
     ['hang', /FAILED: it took longer than 3 s \|$/gm, '--seconds', '3', '--only', "slow: 'skip'"],
-    ['memory', /slow: 'queue' .* FAILED: \d+ bytes wait for one peer/g, '--only', "slow: 'queue'"],
+    ['queue', /slow: 'queue' .* FAILED: \d+ bytes wait for one peer/g, '--only', "slow: 'queue'"],
+    ['memory', /FAILED: it grew by \d+ MiB, more than \d+ MiB \|$/gm, '--only', 'empty fragments'],
+    ['leak', /FAILED: it keeps connections/g, '--seconds', '8', '--only', 'never say anything'],
   ] as const) {
     const args = [...command, ...both, '--plant', plant, ...more]
     const { code, stdout } = await promisify(execFile)(process.execPath, args, {
