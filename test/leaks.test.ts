@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { channel } from 'node:diagnostics_channel'
-import { once } from 'node:events'
+import { addAbortListener, once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as sleep, setInterval as ticks } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { processWheel } from '../src/conn/timer-wheel.ts'
 import { assertNoLeaks } from './leaks.ts'
 import { filesBelow, root } from './repo.ts'
@@ -49,6 +50,53 @@ test('a child process: named, until it has ended', async () => {
   child.stdin.end()
   await once(child, 'exit')
   await assertNoLeaks()
+})
+
+test('a child process and a worker that nobody waits for: named, until they have ended', async () => {
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' })
+  await once(child, 'spawn')
+  child.unref()
+  const worker = new Worker('setInterval(() => {}, 1000)', { eval: true })
+  await once(worker, 'online')
+  for (const unref of [() => {}, () => worker.unref()]) {
+    unref()
+    await assert.rejects(
+      assertNoLeaks(20),
+      /left behind: (?:Worker \(1\), )?child process, .*leaks\.test\.ts.* \(1\), worker \(1\)/,
+    )
+  }
+  child.ref()
+  child.kill('SIGKILL')
+  await Promise.all([once(child, 'exit'), worker.terminate()])
+  await assertNoLeaks()
+})
+
+test('an unreferenced timer that is set again: named, also when it had fired', async () => {
+  const timer = setTimeout(() => undefined, 1)
+  timer.unref()
+  await sleep(5)
+  const other = setTimeout(() => undefined, 1)
+  other.unref()
+  clearTimeout(other)
+  // It has fired, and runs again: as a deadline that is put off does.
+  timer.refresh()
+  clearTimeout(timer)
+  await assertNoLeaks(0)
+  const long = setTimeout(() => undefined, 60_000)
+  long.unref()
+  long.refresh()
+  await assert.rejects(assertNoLeaks(20), /unreferenced timer, at .*leaks\.test\.ts/)
+  clearTimeout(long)
+  await assertNoLeaks(0)
+})
+
+test('a listener on a signal that Node has put there: named', async () => {
+  const controller = new AbortController()
+  const { [Symbol.dispose]: dispose } = addAbortListener(controller.signal, () => {})
+  await assert.rejects(assertNoLeaks(20), /listener on an AbortSignal, at .*leaks\.test\.ts/)
+  dispose()
+  await assertNoLeaks()
+  controller.abort()
 })
 
 test('what is only just closing gets its time', async () => {

@@ -1,5 +1,6 @@
 // Finds what a test file leaves behind: sockets, servers, child processes, timers, deadlines, listeners.
 import assert from 'node:assert/strict'
+import { ChildProcess } from 'node:child_process'
 import { hasSubscribers } from 'node:diagnostics_channel'
 import { syncBuiltinESMExports } from 'node:module'
 import { Server } from 'node:net'
@@ -24,11 +25,9 @@ process.stderr.fd
 const baseline = countResources()
 
 /** Where a call came from: the first place that is neither here nor in `skipped`; `undefined` where that is in Node. */
-function caller(skipped?: string): string | undefined {
+function caller(skipped?: RegExp): string | undefined {
   const frames = new Error('where').stack?.split('\n').slice(2) ?? []
-  const frame = frames.find(
-    (line) => !line.includes(import.meta.filename) && !(skipped !== undefined && line.includes(skipped)),
-  )
+  const frame = frames.find((line) => !line.includes(import.meta.filename) && skipped?.test(line) !== true)
   return frame === undefined || /node:|node_modules/.test(frame) ? undefined : frame.trim()
 }
 
@@ -37,7 +36,7 @@ const watched = new Set<{ readonly what: string; isThere(): boolean }>()
 
 // Listeners of the process, but for those of Node and of the test runner.
 process.on('newListener', (event, listener) => {
-  const where = caller('node:events')
+  const where = caller(/node:events/)
   if (where === undefined) return
   const isThere = (): boolean => process.listeners(event as 'exit').includes(listener as () => void)
   watched.add({ what: `listener for ${String(event)} of the process, ${where}`, isThere })
@@ -50,34 +49,55 @@ Server.prototype.listen = function (this: Server, ...args: unknown[]) {
   return Reflect.apply(listen, this, args)
 } as typeof listen
 
+// Child processes, referenced or not. The runtime's types leave out how they are started.
+const children = ChildProcess.prototype as unknown as { spawn(this: ChildProcess, options: unknown): unknown }
+const { spawn } = children
+children.spawn = function (options) {
+  const where = caller(/node:/)
+  const isThere = (): boolean => this.pid !== undefined && this.exitCode === null && this.signalCode === null
+  if (where !== undefined) watched.add({ what: `child process, ${where}`, isThere })
+  return spawn.call(this, options)
+}
+
+// The event loop does not count them, though they keep it alive.
+process.on('worker', (worker) => {
+  watched.add({ what: 'worker', isThere: () => worker.threadId !== -1 })
+})
+
 // Timers that do not keep the process alive. Those that have fired or were cleared are marked so by Node alone.
 const sample = setTimeout(() => {}, 0)
 clearTimeout(sample)
 const timers = Object.getPrototypeOf(sample) as NodeJS.Timeout
-const { unref } = timers
+const { refresh, unref } = timers
+function watchTimer(timer: NodeJS.Timeout & { readonly _destroyed?: boolean }): void {
+  const where = caller(/node:internal\/timers/)
+  if (where === undefined) return
+  for (const other of watched) if (!other.isThere()) watched.delete(other)
+  watched.add({ what: `unreferenced timer, ${where}`, isThere: () => timer._destroyed === false })
+}
 timers.unref = function (this: NodeJS.Timeout) {
-  const where = caller('node:internal/timers')
-  const timer = this as NodeJS.Timeout & { readonly _destroyed?: boolean }
-  if (where !== undefined) {
-    const entry = { what: `unreferenced timer, ${where}`, isThere: () => timer._destroyed === false }
-    for (const other of watched) if (!other.isThere()) watched.delete(other)
-    watched.add(entry)
-  }
+  watchTimer(this)
   return unref.call(this)
+}
+timers.refresh = function (this: NodeJS.Timeout) {
+  const timer = refresh.call(this)
+  // One that has fired runs again.
+  if (!this.hasRef()) watchTimer(this)
+  return timer
 }
 
 // Those of timers/promises do not come by `unref`.
 const { setTimeout: sleep, setInterval: ticks } = timersPromises
 const isQuiet = (options: unknown): boolean => (options as { ref?: unknown } | undefined)?.ref === false
 timersPromises.setTimeout = (async (...args: Parameters<typeof sleep>) => {
-  const where = isQuiet(args[2]) ? caller('node:internal/timers') : undefined
+  const where = isQuiet(args[2]) ? caller(/node:internal\/timers/) : undefined
   if (where === undefined) return sleep(...args)
   const entry = { what: `unreferenced timer of timers/promises, ${where}`, isThere: () => true }
   watched.add(entry)
   return sleep(...args).finally(() => watched.delete(entry))
 }) as typeof sleep
 timersPromises.setInterval = async function* (...args: Parameters<typeof ticks>) {
-  const where = isQuiet(args[2]) ? caller('node:internal/timers') : undefined
+  const where = isQuiet(args[2]) ? caller(/node:internal\/timers/) : undefined
   const entry = { what: `unreferenced interval of timers/promises, ${where}`, isThere: () => true }
   if (where !== undefined) watched.add(entry)
   try {
@@ -147,7 +167,7 @@ function watchListener(signal: AbortSignal, args: Listening): void {
   const [type, listener, options] = args
   if (type !== 'abort' || listener === null || signal.aborted || findListener(signal, args) !== undefined)
     return
-  const where = caller()
+  const where = caller(/node:(internal\/)?events/)
   if (where === undefined) return
   const until = typeof options === 'object' ? options?.signal : undefined
   const entry: AbortListener = {
@@ -210,13 +230,14 @@ export function keepWhatIsThere(): void {
 
 /**
  * Fails when something is left that was not there when this module was loaded: what keeps the process alive, and what
- * does not, namely servers and timers that are unreferenced (also those of `timers/promises`, and `AbortSignal.timeout`),
- * listeners of the process, and for `abort` on signals that somebody still has, subscribers of our diagnostics channels
+ * does not, namely servers, child processes, workers and timers that are unreferenced (also those of `timers/promises`, and
+ * `AbortSignal.timeout`), listeners of the process, and for `abort` on signals that somebody still has, subscribers of our diagnostics channels
  * and deadlines of the process's wheel. What is just closing gets `within` milliseconds, 500 by default, to be gone, and
  * some turns of the event loop however slow the machine is.
  *
- * Not seen: a socket that is unreferenced, `onabort` of a signal, a timer that fires in that time. Outside of Node what
- * hangs on signals is not seen either, since garbage cannot be told from what somebody has.
+ * Not seen: a socket (of TCP or UDP), a port or a watcher of files that is unreferenced, an open file descriptor, a zlib
+ * object that is not closed, `onabort` of a signal, a timer that fires in that time. Outside of Node what hangs on signals is
+ * not seen either, since garbage cannot be told from what somebody has.
  *
  * As the last hook of a file: `after(() => assertNoLeaks())`.
  */
