@@ -4,6 +4,7 @@ import { readCorpus } from './corpus.ts'
 import { expectedAnswers, receiveAll, renderAll } from './engine.ts'
 import { feedEveryWay } from './frames.ts'
 import { checkClosing } from './fuzz-closing.ts'
+import { checkCompression } from './fuzz-compression.ts'
 import {
   checkDeflate,
   checkExtensions,
@@ -35,10 +36,11 @@ for (const [name, { kind, note, bytes }] of corpus) {
         }
       }
     } else if (kind === 'closing') checkClosing(bytes)
+    else if (kind === 'compression') await checkCompression(bytes)
     else if (kind === 'head') await checkHead(bytes)
     else if (kind === 'extensions') checkExtensions(bytes.toString())
     else if (kind === 'deflate') {
-      checkDeflate(bytes, 1000)
+      for (const maxSize of [1, 18, 200, 1000, 10_000]) checkDeflate(bytes, maxSize)
       for (let at = 0; at <= bytes.length; at++) await checkInflater(bytes, [at])
     } else {
       const input = JSON.parse(bytes.toString()) as HandshakeInput

@@ -2,7 +2,15 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /** What an input is for. */
-export type CorpusKind = 'frames' | 'request' | 'response' | 'extensions' | 'deflate' | 'closing' | 'head'
+export type CorpusKind =
+  | 'frames'
+  | 'request'
+  | 'response'
+  | 'extensions'
+  | 'deflate'
+  | 'compression'
+  | 'closing'
+  | 'head'
 
 /** One kept input. */
 export interface CorpusEntry {

@@ -2,15 +2,26 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { verifyResponse } from '../src/protocol/client-handshake.ts'
 import { Deflate } from '../src/protocol/deflate.ts'
+import {
+  deflateExtension,
+  type ResolvedCompression,
+  resolveCompression,
+} from '../src/protocol/deflate-negotiation.ts'
 import type { Extension, ExtensionFactory } from '../src/protocol/extension.ts'
 import type { Limits } from '../src/protocol/limits.ts'
 import { Protocol } from '../src/protocol/protocol.ts'
 import { decideUpgrade } from '../src/protocol/server-handshake.ts'
 import { parseUpgradeHead } from '../src/server/upgrade-head.ts'
 import { errorKinds } from '../src/session/errors.ts'
-import { formatExtension, isToken, parseExtensions } from '../src/wire/header-grammar.ts'
+import {
+  type ExtensionParams,
+  formatExtension,
+  isToken,
+  parseExtensions,
+} from '../src/wire/header-grammar.ts'
 import { expectedAnswers, fullLimits, receiveAll, renderAll } from './engine.ts'
 import { cut, frame } from './frames.ts'
+import { isLegalAnswer, isLegalOffer } from './fuzz-compression.ts'
 import { readByHttp } from './read-by-http.ts'
 import { decodeReference, type Role } from './reference.ts'
 
@@ -215,7 +226,7 @@ export interface HandshakeInput {
   readonly headers: Readonly<Record<string, string | string[]>>
 }
 
-const noExtension: Extension = { name: 'x-test', rsv: 0x40, encode: () => undefined, decode: () => 'corrupt' }
+const noExtension: Extension = { name: 'x-test', rsv: 0x20, encode: () => undefined, decode: () => 'corrupt' }
 
 const testFactory: ExtensionFactory = {
   name: 'x-test',
@@ -223,6 +234,18 @@ const testFactory: ExtensionFactory = {
   accept: (params) => (params.size > 1 ? undefined : noExtension),
   negotiate: ([params]) =>
     params === undefined || params.size > 2 ? undefined : { params, extension: noExtension },
+}
+
+/** Generous and narrow, with all that there is to agree on. */
+const deflateFactories: readonly ExtensionFactory[] = [
+  {},
+  { sendTakeover: true, receiveTakeover: true, sendWindowBits: 10, receiveWindowBits: 12 },
+  { receiveTakeover: true, receiveWindowBits: 9 },
+].map((options) => deflateExtension(resolveCompression(options) as ResolvedCompression))
+
+/** One of them, always the same for the same input. */
+function deflateFor(input: HandshakeInput): ExtensionFactory {
+  return deflateFactories[JSON.stringify(input.headers).length % deflateFactories.length] as ExtensionFactory
 }
 
 const subprotocols = ['chat', 'mqtt', 'constructor']
@@ -247,7 +270,7 @@ export function checkRequest(input: HandshakeInput): string {
   const decision = decideUpgrade(input, {
     checkOrigin: (origin) => origin !== 'null',
     subprotocols,
-    extensions: [testFactory],
+    extensions: [testFactory, deflateFor(input)],
   })
   for (const [name, value] of Object.entries(decision.headers)) {
     assertHeader(name)
@@ -272,7 +295,21 @@ export function checkRequest(input: HandshakeInput): string {
   assert.ok(header(input.headers, 'sec-websocket-protocol').includes(decision.subprotocol))
   assert.equal(decision.headers['Sec-WebSocket-Protocol'] ?? '', decision.subprotocol)
   assert.equal(decision.headers['Sec-WebSocket-Extensions'] ?? '', decision.extensionsHeader)
-  return 'request accepted'
+  // What follows such a request would be a body to one, and frames to another.
+  assert.equal(header(input.headers, 'transfer-encoding'), '')
+  assert.ok(['', '0'].includes(header(input.headers, 'content-length')))
+  const paramsOf = (value: string): readonly ExtensionParams[] =>
+    (parseExtensions(value) ?? [])
+      .filter(({ name }) => name === 'permessage-deflate')
+      .map(({ params }) => params)
+  const [answer] = paramsOf(decision.extensionsHeader)
+  if (answer === undefined) return 'request accepted'
+  const offers = paramsOf(header(input.headers, 'sec-websocket-extensions')).filter(isLegalOffer)
+  assert.ok(
+    offers.some((offer) => isLegalAnswer(offer, answer)),
+    `"${decision.extensionsHeader}" was not offered`,
+  )
+  return 'request accepted, with compression'
 }
 
 /** The key that every answer of the fuzzer belongs to. */
@@ -280,7 +317,9 @@ export const offeredKey = 'dGhlIHNhbXBsZSBub25jZQ=='
 
 /** A server's answer through the client's check. */
 export function checkResponse(input: HandshakeInput): string {
-  const decision = verifyResponse(input, { key: offeredKey, subprotocols, extensions: [testFactory] })
+  const deflate = deflateFor(input)
+  const extensions = [testFactory, deflate]
+  const decision = verifyResponse(input, { key: offeredKey, subprotocols, extensions })
   if (!decision.ok) {
     assert.equal(errorKinds[decision.code], 'HandshakeError')
     return `answer refused: ${decision.code}`
@@ -290,8 +329,14 @@ export function checkResponse(input: HandshakeInput): string {
   assert.ok(!('content-length' in input.headers || 'transfer-encoding' in input.headers))
   assert.equal(header(input.headers, 'sec-websocket-accept'), acceptFor(offeredKey))
   assert.ok(decision.subprotocol === '' || subprotocols.includes(decision.subprotocol))
-  assert.ok(decision.extensions.length <= 1)
-  return 'answer accepted'
+  assert.ok(decision.extensions.length <= extensions.length)
+  const answer = parseExtensions(decision.extensionsHeader)?.find(({ name }) => name === deflate.name)?.params
+  if (answer === undefined) return 'answer accepted'
+  assert.ok(
+    deflate.offers().some((offer) => isLegalAnswer(offer, answer)),
+    `"${decision.extensionsHeader}"`,
+  )
+  return 'answer accepted, with compression'
 }
 
 /** An extensions header through its parser: what it takes, it can say again. */

@@ -1,6 +1,6 @@
 /**
  * `npm run fuzz`: random streams at random cuts through both roles of the engine, compressed messages whole and broken
- * through permessage-deflate, random headers through both handshakes, raw requests through the parser of the fast lane
+ * through permessage-deflate, ends that agree on it and what they send each other, random headers through both handshakes, raw requests through the parser of the fast lane
  * with Node's as its judge, and random sequences around the end of a connection. Whatever comes in, what comes out is a
  * message or a documented fault; never an exception, never memory that grows. The same seed gives the same run.
  */
@@ -10,6 +10,7 @@ import { constants, deflateRawSync } from 'node:zlib'
 import type { Protocol } from '../src/protocol/protocol.ts'
 import { type CorpusKind, writeCorpus } from './corpus.ts'
 import { checkClosing } from './fuzz-closing.ts'
+import { checkCompression } from './fuzz-compression.ts'
 import {
   checkAgainstReference,
   checkDeflate,
@@ -25,7 +26,7 @@ import {
   patternExtension,
 } from './fuzz-targets.ts'
 import { watchProgress } from './fuzz-watch.ts'
-import { extensionsValue, headerValue, Rng, rawHead, StreamMaker } from './generate.ts'
+import { deflateValue, extensionsValue, headerValue, Rng, rawHead, StreamMaker } from './generate.ts'
 import { retainedMemory } from './memory.ts'
 
 const usage = `Usage: npm run fuzz -- [options]
@@ -178,7 +179,10 @@ function fuzzHandshake(rng: Rng): string {
     if (rng.once(30)) continue
     entries.push([name, rng.once(12) ? headerValue(rng) : rng.once(40) ? [value, headerValue(rng)] : value])
   }
-  if (rng.once(2)) entries.push(['sec-websocket-extensions', extensionsValue(rng)])
+  if (rng.once(2)) {
+    const value = rng.once(2) ? deflateValue(rng) : extensionsValue(rng)
+    entries.push(['sec-websocket-extensions', value])
+  }
   if (rng.once(3))
     entries.push([
       'sec-websocket-protocol',
@@ -241,6 +245,12 @@ function fuzzInflater(rng: Rng): Promise<string> {
   const offsets = Array.from({ length: rng.below(6) }, () => rng.below(sent.length + 1)).sort((a, b) => a - b)
   current = { kind: 'deflate', bytes: Buffer.from(sent), how: `as a stream, cut at ${offsets}` }
   return checkInflater(sent, offsets)
+}
+
+function fuzzCompression(rng: Rng): Promise<string> {
+  const program = Buffer.from(Array.from({ length: 20 + rng.below(80) }, () => rng.below(256)))
+  current = { kind: 'compression', bytes: program, how: '' }
+  return checkCompression(program)
 }
 
 function fuzzClosing(rng: Rng): string {
@@ -320,6 +330,7 @@ async function main({ streams, seconds, seed, first, stuck, plant }: Options): P
       await fail(plant, index)
       if (rng.once(16)) count(fuzzDeflate(rng))
       if (rng.once(64)) count(await fuzzInflater(rng))
+      if (rng.once(48)) count(await fuzzCompression(rng))
       if (rng.once(8)) count(fuzzClosing(rng))
       if (rng.once(24)) count(await fuzzHead(rng))
       if (rng.once(3)) count(rng.once(3) ? fuzzExtensions(rng) : fuzzHandshake(rng))

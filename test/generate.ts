@@ -377,6 +377,29 @@ export function extensionsValue(rng: Rng): string {
   return items.join(rng.pick([', ', ',', ',,', ' , ']))
 }
 
+const deflateParams = [
+  'server_no_context_takeover',
+  'client_no_context_takeover',
+  'server_max_window_bits',
+  'client_max_window_bits',
+] as const
+
+/** Offers of permessage-deflate, or an answer to one: lawful more often than not. */
+export function deflateValue(rng: Rng): string {
+  const items = Array.from({ length: rng.once(3) ? 1 + rng.below(4) : 1 }, () => {
+    let item = 'permessage-deflate'
+    for (const name of deflateParams) {
+      if (rng.once(2)) continue
+      const bits = name.endsWith('bits') ? !rng.once(4) : rng.once(20)
+      item += `; ${name}`
+      if (bits)
+        item += `=${rng.once(8) ? rng.pick(['7', '16', '08', '0', '-9', '"10"', '1e1', '']) : 8 + rng.below(8)}`
+    }
+    return rng.once(10) ? `${item}; ${rng.pick([...deflateParams, 'x'])}` : item
+  })
+  return items.join(', ')
+}
+
 const headFields = [
   'Host: example.com',
   'Connection: Upgrade',
