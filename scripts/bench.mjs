@@ -31,7 +31,7 @@ async function isMistaken() {
   return !(await run(node, [...rest, '--check', ...args], { seconds: 60, show: true })).ok
 }
 
-if (!onlyTells && (await isMistaken())) process.exit(1)
+if (!onlyTells && (await isMistaken())) process.exit(2)
 if (!onlyTells) await prepare()
 const canPin = await pinned()
 if (!canPin && !onlyTells)

@@ -84,6 +84,6 @@ async function main() {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await main().catch((error) => {
     console.error(error.message)
-    process.exitCode = 1
+    process.exitCode = error.code?.startsWith('ERR_PARSE_ARGS') ? 2 : 1
   })
 }

@@ -244,9 +244,28 @@ async function bombs() {
   checkGrowth('server', await end(victim))
 }
 
+const usage = `Usage: npm run measure:streams -- [options]
+
+  --size SIZE  how much is streamed, such as 1GiB (default 256MiB)
+  --help       this text
+`
+
+function readSize() {
+  const options = { size: { type: 'string', default: '256MiB' }, help: { type: 'boolean', default: false } }
+  const { values } = parseArgs({ options })
+  return values.help ? undefined : parseSize(values.size)
+}
+
 async function main() {
-  const { values } = parseArgs({ options: { size: { type: 'string', default: '256MiB' } } })
-  const size = parseSize(values.size)
+  let size
+  try {
+    size = readSize()
+    if (size === undefined) return process.stdout.write(usage)
+  } catch (error) {
+    process.stderr.write(`${error.message}\n\n${usage}`)
+    process.exitCode = 2
+    return
+  }
   console.log(
     `Node ${process.version}, ${process.platform} ${process.arch}, ${cpus()[0]?.model ?? 'unknown CPU'}`,
   )

@@ -108,9 +108,21 @@ export async function setupInterop() {
   await installPeers()
 }
 
+const usage = `Usage: npm run setup
+
+Installs what the interop tests talk to: npm packages, and with apt-get, on Debian as root, browsers, proxies and other
+WebSocket libraries. What is missing in the end is named. SILVERBACK_NO_APT=1 leaves apt-get alone.
+`
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  await setupInterop().catch((error) => {
-    console.error(error.message)
-    process.exitCode = 1
-  })
+  const [option] = process.argv.slice(2)
+  if (option === '--help') process.stdout.write(usage)
+  else if (option !== undefined) {
+    process.stderr.write(`'${option}' is not an option\n\n${usage}`)
+    process.exitCode = 2
+  } else
+    await setupInterop().catch((error) => {
+      console.error(error.message)
+      process.exitCode = 1
+    })
 }

@@ -27,7 +27,7 @@ const usage = { name: 'UsageError' }
 /** As one who does not heed the types. */
 const wrongly = (value: unknown): never => value as never
 
-test('CVE-2016-10518: a number is nothing that can be sent, so that no memory of ours can be asked for by one', async () => {
+test('CVE-2016-10518, GHSA-2mhh-w6q8-5hxw: a number is nothing that can be sent, so that no memory of ours can be asked for by one', async () => {
   await using pair = await connectedPair()
   const { client, server } = pair
   assert.throws(() => client.send(wrongly(200)), usage)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { constants, createDeflateRaw, deflateRawSync } from 'node:zlib'
+import zlib, { constants, createDeflateRaw, deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { cut, hex } from '../../test/frames.ts'
 import { Deflate } from './deflate.ts'
@@ -8,6 +8,9 @@ import { DeflateHistory } from './deflate-history.ts'
 import { Inflater } from './inflater.ts'
 
 const MiB = 1024 * 1024
+
+/** What the types leave out: they are classes, too. */
+const inflaters = (zlib as unknown as { InflateRaw: { prototype: { close(): void } } }).InflateRaw.prototype
 
 /** All that comes out of a message that goes in so. */
 async function inflate(pieces: readonly Uint8Array[], history?: DeflateHistory): Promise<Buffer> {
@@ -218,6 +221,14 @@ describe('an inflater', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it('lets go of the memory of zlib when the message is not wanted any more', async (t) => {
+    const close = t.mock.method(inflaters, 'close')
+    const decoder = new Inflater(undefined)
+    for await (const _ of decoder.decode(deflateRawSync(json(1000)).subarray(0, 50), false)) break
+    decoder.dispose()
+    assert.equal(close.mock.callCount(), 1)
   })
 
   it('takes what a sender with one stream for all messages makes', async () => {

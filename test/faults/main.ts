@@ -51,17 +51,21 @@ function readOptions(): Options | undefined {
   if (values.help) return undefined
   const number = (name: string, text: string, least = 0): number => {
     const value = Number(text)
-    if (text === '' || !Number.isInteger(value) || value < least)
+    if (text === '' || !Number.isSafeInteger(value) || value < least)
       throw new Error(
         `--${name} must be a whole number${least > 0 ? ` from ${least} on` : ''}, not "${text}"`,
       )
     return value
   }
+  const [one, other] = (['stop', 'restart', 'sleep', 'only'] as const).filter(
+    (name) => values[name] !== undefined,
+  )
+  if (other !== undefined) throw new Error(`--${one} and --${other} exclude each other`)
   return {
     runs: number('runs', values.runs, 1),
     seed: values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : number('seed', values.seed),
     only: values.only === undefined ? undefined : number('only', values.only),
-    concurrency: Math.max(1, number('concurrency', values.concurrency)),
+    concurrency: number('concurrency', values.concurrency, 1),
     stop: values.stop === undefined ? undefined : number('stop', values.stop, 1),
     restart: values.restart === undefined ? undefined : number('restart', values.restart, 1),
     sleep: values.sleep === undefined ? undefined : number('sleep', values.sleep, LEAST_SLEEP),
