@@ -36,12 +36,15 @@ export function judgeInfo(info: CloseInfo, name: string): void {
 }
 
 /** What was given to a connection is what it says was sent and what it says was dropped, each message once. */
-function judgeBooks({ name, stats, taken, refused, doomed }: Peer): void {
+function judgeBooks({ name, stats, taken, refused, doomed, info }: Peer): void {
   const { messagesSent, sendsDropped } = stats
   const told = `${name}: ${taken} taken, ${refused} refused, ${doomed} in vain: ${JSON.stringify(stats)}`
   assert.equal(messagesSent + sendsDropped, taken + refused, `the books do not balance, ${told}`)
   // What was taken may be given up again, and some of it has to be: that is no more among those sent.
   assert.ok(messagesSent <= taken - doomed, `more are sent than can be, ${told}`)
+  // Who closes in order gives up nothing that could be sent.
+  if (info?.wasClean === true && info.by === 'local')
+    assert.equal(messagesSent, taken - doomed, `less is sent than was taken, ${told}`)
 }
 
 /** What came of what one end sent to the other. */
