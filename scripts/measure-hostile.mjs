@@ -7,27 +7,23 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { cpus } from 'node:os'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { constants, deflateRawSync } from 'node:zlib'
-import { broadcast, dial, serve } from 'silverback'
+import { dial } from 'silverback'
 import { frame } from '../test/frames.ts'
 import { upgradeRequest } from '../test/raw-client.ts'
-import { peakMemory, resetPeakMemory } from './peak-memory.mjs'
+import { MESSAGE, plants, SEND_BUFFER, WARM_UP } from './hostile-victim.mjs'
 
 const KiB = 1024
 const MiB = 1024 * KiB
 // What a process may grow by whatever is done to it: compiled code, shared buffers, garbage, of which Node 24 leaves more.
 const BASE = (Number.parseInt(process.versions.node, 10) >= 24 ? 160 : 64) * MiB
 const mask = Uint8Array.of(1, 2, 3, 4)
+const victim = fileURLToPath(new URL('hostile-victim.mjs', import.meta.url))
 const request = upgradeRequest('/echo')
 const compressed = { 'Sec-WebSocket-Extensions': 'permessage-deflate' }
-const MESSAGE = 16 * KiB
-/** Newcomers that a server has before it is attacked. */
-const WARM_UP = 20
-/** What the server may hold for a peer that does not read. */
-const SEND_BUFFER = 256 * KiB
 
 /** A client that says what it is told, and reads unless it is paused. */
 class Attacker {
@@ -366,85 +362,9 @@ const attacks = [
   },
 ]
 
-/** What shows that a server would be found out, as --plant has it. */
-const plants = ['queue', 'memory', 'leak', 'death', 'hang']
-
-/** What the plant `memory` keeps: more than any bound of a small scale. */
-const HOARD = 384 * MiB
-
-/** The server that is attacked: this program again, in a process of its own. */
-async function victim(plant) {
-  let newcomers = 0
-  const hoard = []
-  const mishaps = []
-  process.on('uncaughtException', (error) => mishaps.push(String(error?.stack ?? error)))
-  process.on('unhandledRejection', (error) => mishaps.push(String(error?.stack ?? error)))
-  const server = await serve(
-    {
-      compression: true,
-      handshakeTimeout: 5000,
-      onError() {},
-      limits: ({ url }) => ({
-        maxSendBuffer: plant === 'queue' ? 2 ** 31 - 1 : SEND_BUFFER,
-        closeTimeout: 1000,
-        ...(url === '/silent' ? { pingInterval: plant === 'leak' ? 0 : 1000, pongTimeout: 1000 } : {}),
-        // Where nothing is read, writing finds out that nobody is there any more.
-        ...(url === '/deaf' ? { pingInterval: 500, pongTimeout: 500 } : {}),
-      }),
-    },
-    async (conn) => {
-      // The first ones are ours.
-      if (plant === 'memory' && ++newcomers === WARM_UP + 1) hoard.push(Buffer.alloc(HOARD, 1))
-      if (plant === 'death' && ++newcomers > WARM_UP) process.exit(3)
-      if (plant === 'hang' && ++newcomers > WARM_UP) for (;;);
-      if (conn.request.url === '/deaf') return conn.closed
-      if (conn.request.url === '/close') return void conn.close(4000, 'go away')
-      for await (const message of conn) if (!conn.send(message)) await conn.drained()
-    },
-  )
-  let sockets = 0
-  server.server.on('connection', (socket) => {
-    sockets++
-    socket.once('close', () => sockets--)
-  })
-  const answers = {
-    state: () => ({ rss: process.memoryUsage.rss(), sockets, mishaps }),
-    peak: () => ({ peak: peakMemory() }),
-    reset: resetPeakMemory,
-    async talk({ talk, slow }) {
-      const conns = [...server.connections]
-      let largest = 0
-      let dropped = 0
-      for (let i = 0; i < talk; i++) {
-        // A message of its own for each peer: what all share would weigh as much as one.
-        for (const conn of conns) {
-          dropped += broadcast([conn], Buffer.alloc(MESSAGE, `told ${i} times `), { slow }).skipped
-          largest = Math.max(largest, conn.bufferedAmount)
-        }
-        await setImmediate()
-      }
-      dropped += conns.reduce((sum, conn) => sum + conn.stats.sendsDropped, 0)
-      const ends = slow === 'close' ? await Promise.all(conns.map((conn) => conn.closed)) : []
-      return { largest, dropped, codes: ends.map(({ code }) => code) }
-    },
-    async end() {
-      await server.close({ timeout: 0 })
-      return {}
-    },
-  }
-  process.on('message', async (question) => {
-    const name = Object.keys(question)[0]
-    process.send({ ...(await answers[name](question)) })
-    if (name === 'end') process.disconnect()
-  })
-  // A process outlives nobody who has started it.
-  process.once('disconnect', () => process.exit())
-  process.send({ port: Number(new URL(server.url).port) })
-}
-
 /** Starts a server, and lets it do once what it will do often. */
 async function startVictim(plant) {
-  const child = fork(fileURLToPath(import.meta.url), ['victim', ...(plant === undefined ? [] : [plant])])
+  const child = fork(victim, plant === undefined ? [] : [plant])
   const [{ port }] = await once(child, 'message')
   const exit = once(child, 'exit')
   const asked = []
@@ -599,9 +519,7 @@ async function main() {
   await server?.end()
 }
 
-if (process.argv[2] === 'victim') await victim(process.argv[3])
-else
-  await main().catch((error) => {
-    console.error(`${error.message}\n\n${usage}`)
-    process.exitCode = 2
-  })
+await main().catch((error) => {
+  console.error(`${error.message}\n\n${usage}`)
+  process.exitCode = 2
+})

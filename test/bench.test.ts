@@ -108,7 +108,7 @@ describe('on the command line', () => {
   }
   test('a mistake is told without a stack, and before anything is installed or built', () => {
     const { status, stderr } = run('scripts/bench.mjs', '--workload', 'nothing')
-    assert.equal(status, 1)
+    assert.equal(status, 2)
     assert.match(stderr, /^--workload: there is no 'nothing'/)
     assert.doesNotMatch(stderr, /\n\s+at |node_modules/)
   })

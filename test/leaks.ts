@@ -7,6 +7,7 @@ import { Server } from 'node:net'
 import timersPromises, { setTimeout as liveSleep, setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import workerThreads from 'node:worker_threads'
 import { processWheel } from '../src/conn/timer-wheel.ts'
 
 /** What the event loop is kept alive by: `TCPSocketWrap` -> 2. */
@@ -59,11 +60,6 @@ children.spawn = function (options) {
   return spawn.call(this, options)
 }
 
-// The event loop does not count them, though they keep it alive.
-process.on('worker', (worker) => {
-  watched.add({ what: 'worker', isThere: () => worker.threadId !== -1 })
-})
-
 // Timers that do not keep the process alive. Those that have fired or were cleared are marked so by Node alone.
 const sample = setTimeout(() => {}, 0)
 clearTimeout(sample)
@@ -106,7 +102,6 @@ timersPromises.setInterval = async function* (...args: Parameters<typeof ticks>)
     watched.delete(entry)
   }
 } as typeof ticks
-syncBuiltinESMExports()
 
 /** Collects garbage, where the runtime lets us. */
 function collector(): (() => void) | undefined {
@@ -116,6 +111,19 @@ function collector(): (() => void) | undefined {
 }
 
 const collect = collector()
+
+// Workers: the event loop does not count them, though they keep it alive. Only Node lets its own module be changed so.
+if (collect !== undefined) {
+  const { Worker } = workerThreads
+  workerThreads.Worker = class extends Worker {
+    constructor(...args: ConstructorParameters<typeof Worker>) {
+      super(...args)
+      const where = caller()
+      if (where !== undefined) watched.add({ what: `worker, ${where}`, isThere: () => this.threadId !== -1 })
+    }
+  }
+}
+syncBuiltinESMExports()
 
 // What a signal holds that nobody else has any more is garbage together with it: no reference here may keep it.
 const { timeout } = AbortSignal
