@@ -55,7 +55,10 @@ const NONE: never[] = []
 /** What a queued message costs beside its bytes. */
 const OVERHEAD = 64
 
-/** Room for what is left of the last chunk, beyond `maxQueuedBytes`: for all of it where it is neither compressed nor of messages of a few bytes. */
+/**
+ * Room for what is left of the last chunk, beyond `maxQueuedBytes`: for all of it, where it is neither compressed nor of
+ * messages of a few bytes.
+ */
 const LAST_CHUNK = 1024 * 1024
 
 /** Bytes of messages after which others have their turn, though more has come in the same chunk. */

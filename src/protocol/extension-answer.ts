@@ -35,7 +35,7 @@ function isReserved(rsv: unknown): boolean {
 
 type Member = readonly [isRight: (value: unknown) => boolean, wanted: string]
 
-const members: { readonly [Name in keyof Required<Extension>]: Member } = {
+const members: readonly (readonly [name: string, member: Member])[] = Object.entries({
   name: [(name) => typeof name === 'string', 'a string'],
   rsv: [isReserved, 'made of the bits 0x40, 0x20 and 0x10'],
   encode: [isFunction, 'a function'],
@@ -50,7 +50,7 @@ const members: { readonly [Name in keyof Required<Extension>]: Member } = {
   setLevel: [isFunctionOrAbsent, 'a function or absent'],
   idle: [isFunctionOrAbsent, 'a function or absent'],
   dispose: [isFunctionOrAbsent, 'a function or absent'],
-}
+} satisfies { readonly [Name in keyof Required<Extension>]: Member })
 
 /**
  * Checks what a factory made, so that no message comes upon it.
@@ -60,7 +60,7 @@ const members: { readonly [Name in keyof Required<Extension>]: Member } = {
 export function checkExtension(what: string, made: unknown): Extension {
   if (typeof made !== 'object' || made === null || isStrayPromise(made))
     throw wrongAnswer(what, 'an extension', made)
-  for (const [name, [isRight, wanted]] of Object.entries(members)) {
+  for (const [name, [isRight, wanted]] of members) {
     if (isRight((made as Record<string, unknown>)[name])) continue
     throw new UsageError(
       'ERR_WS_INVALID_ARGUMENT',

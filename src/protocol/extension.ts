@@ -17,7 +17,10 @@ import type { ExtensionParams } from '../wire/header-grammar.ts'
 export interface Extension {
   /** The registered name, such as `permessage-deflate`. */
   readonly name: string
-  /** The reserved bits it owns, as they stand in the first header byte: 0x40 for RSV1, 0x20, 0x10; 0 for one that leaves messages as they are. */
+  /**
+   * The reserved bits it owns, as they stand in the first header byte: 0x40 for RSV1, 0x20, 0x10; 0 for one that leaves
+   * messages as they are.
+   */
   readonly rsv: number
   /**
    * Extensions of one variant encode a message alike, whatever was sent before: so a prepared message is encoded once
