@@ -24,7 +24,8 @@ export interface ConnectTarget {
 
 /**
  * Gives the byte stream to a server or a proxy, in place of a TCP connection of `dial`'s own: one of bytes, so neither
- * `setEncoding` nor object mode. A `net.Socket` may still be connecting. What it throws becomes the `cause` of a `HandshakeError`: `ERR_WS_CONNECT`, or `ERR_WS_PROXY` for a proxy.
+ * `setEncoding` nor object mode. A `net.Socket` may still be connecting. What it throws becomes the `cause` of a
+ * `HandshakeError`: `ERR_WS_CONNECT`, or `ERR_WS_PROXY` for a proxy.
  *
  * Of a plain `net.Socket` the memory of a finished write serves again, for other connections too. One whose handle is
  * written in JavaScript has to copy what it keeps after that; other streams, and subclasses of `Socket`, need not.
