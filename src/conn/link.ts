@@ -2,7 +2,6 @@ import type { Duplex } from 'node:stream'
 import { setImmediate } from 'node:timers'
 import type { Fault } from '../protocol/fault.ts'
 import type { Limits } from '../protocol/limits.ts'
-import { heapSlabs } from '../protocol/output.ts'
 import { Protocol } from '../protocol/protocol.ts'
 import type { ProtocolHandler } from '../protocol/protocol-handler.ts'
 import type { CloseFrame, CloseInfo, ConnStats } from '../session/close-info.ts'
@@ -26,7 +25,7 @@ import { RoundTrips } from './round-trips.ts'
 import type { OutgoingMessage } from './send-queue.ts'
 import { Sender, type SenderOwner } from './sender.ts'
 import { silent } from './silent.ts'
-import { slabPool } from './slab-pool.ts'
+import { pageSlabs, slabPool } from './slab-pool.ts'
 import { listenToStream, type StreamListener } from './stream-events.ts'
 import { tellListener } from './tell-listener.ts'
 import { processWheel, TICK, type TimerWheel, type WheelEntry } from './timer-wheel.ts'
@@ -113,7 +112,7 @@ export class Link
       limits,
       mask: role === 'client' ? randomMask : undefined,
       extensions,
-      slabs: recycles ? slabPool : heapSlabs,
+      slabs: recycles ? slabPool : pageSlabs,
       streams: this.inbox,
       holdEnd: true,
     })

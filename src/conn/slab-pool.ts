@@ -1,4 +1,5 @@
 import { heapSlabs, type SlabSource } from '../protocol/output.ts'
+import { Pages } from './pages.ts'
 
 const SLAB_SIZE = 64 * 1024
 
@@ -27,4 +28,13 @@ export const slabPool: SlabSource = {
     lent--
     if (reusable) free.push(slab)
   },
+}
+
+const SMALLEST_SLAB = 1024
+const pages: Pages = new Pages()
+
+/** Slabs for streams that may keep what they are given: used once. */
+export const pageSlabs: SlabSource = {
+  acquire: (size) => pages.cut(Math.max(size, SMALLEST_SLAB)),
+  release: () => {},
 }
