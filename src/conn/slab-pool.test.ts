@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { slabPool } from './slab-pool.ts'
+import { pageSlabs, slabPool } from './slab-pool.ts'
 
 const SLAB = 64 * 1024
 const POOL = 32
@@ -62,5 +62,24 @@ describe('slabPool', () => {
     assert.ok(slabs.every(({ length }) => length === SLAB))
     release(large, true)
     assert.notEqual(acquire(SLAB + 1), large)
+  })
+})
+
+describe('pageSlabs', () => {
+  it('lends 1 KiB for short frames, and never the same again', () => {
+    const seen = new Map<ArrayBufferLike, Set<number>>()
+    for (let i = 0; i < 100; i++) {
+      const slab = pageSlabs.acquire(i * 10)
+      assert.equal(slab.length, 1024)
+      const places = seen.get(slab.buffer) ?? new Set()
+      assert.ok(!places.has(slab.byteOffset))
+      seen.set(slab.buffer, places.add(slab.byteOffset))
+      pageSlabs.release(slab, true)
+    }
+  })
+
+  it('lends what is asked for where that is more', () => {
+    assert.equal(pageSlabs.acquire(1025).length, 1025)
+    assert.equal(pageSlabs.acquire(1_000_000).length, 1_000_000)
   })
 })

@@ -9,7 +9,6 @@ interface ZlibStream {
   readonly bytesWritten: number
   reset(): void
   on(event: 'error', listener: () => void): unknown
-  removeAllListeners(event: 'error'): unknown
 }
 
 interface ZlibHandle {
@@ -100,8 +99,6 @@ export class SharedZlib {
   #renew(stream: ZlibStream): void {
     stream._handle = this.#handle as ZlibHandle
     stream.reset()
-    stream.removeAllListeners('error')
-    stream.on('error', ignore)
   }
 
   /** Of one that gave too much all is known; of one that failed otherwise, nothing. */
@@ -117,6 +114,8 @@ export class SharedZlib {
     if (this.#stream !== undefined) return this.#stream
     const stream = this.#create()
     stream.on('error', ignore)
+    // With each work a listener is added, which nobody takes off again. What fails is thrown as well.
+    stream.on = () => stream
     const handle = stream._handle as ZlibHandle
     // Hides the handle's own.
     handle.close = ignore
