@@ -46,6 +46,8 @@ export class Output {
   #from = 0
   #to = 0
   #pieces: Uint8Array[] | undefined
+  /** A shared frame that is first of these bytes, and mostly all of them: a list for each of many thousands costs. */
+  #first: Uint8Array | undefined
   /** How many of the pieces are shared frames. */
   #shared = 0
   /** The source's slab that holds the first of these bytes, or of those last taken. */
@@ -102,10 +104,14 @@ export class Output {
     const isShort = frame.length <= JOIN_LIMIT && this.pending + frame.length <= LARGEST_SHARED
     // What waits long must not take more memory than its bytes.
     if (!isShort || this.held || this.#shared === MOST_SHARED) return this.append(frame)
-    this.#seal()
-    this.#pieces ??= []
-    this.#pieces.push(frame)
-    this.#shared++
+    if (this.pending === 0) {
+      this.#first = frame
+    } else {
+      this.#seal()
+      this.#pieces ??= []
+      this.#pieces.push(frame)
+      this.#shared++
+    }
     this.pending += frame.length
   }
 
@@ -116,8 +122,11 @@ export class Output {
    * @throws Error when bytes that were appended by reference have gone, since their buffer was transferred
    */
   take(limit: number = Number.POSITIVE_INFINITY): Uint8Array | Uint8Array[] {
-    // The usual case: what was written into one slab is all there is.
-    if (this.#pieces === undefined && this.pending > 0 && this.pending <= limit) return this.#takeSlab()
+    // The usual cases: one message to many, or what was written into one slab, is all there is.
+    if (this.#pieces === undefined && this.pending > 0 && this.pending <= limit) {
+      if (this.#first === undefined) return this.#takeSlab()
+      if (this.#first.length === this.pending) return this.#takeFirst(this.#first)
+    }
     this.#seal()
     this.#slab = undefined
     const pieces = this.#pieces ?? []
@@ -152,6 +161,12 @@ export class Output {
     return bytes
   }
 
+  #takeFirst(first: Uint8Array): Uint8Array {
+    this.#first = undefined
+    this.pending = 0
+    return first
+  }
+
   #takeSome(pieces: Uint8Array[], limit: number): Uint8Array[] {
     const taken: Uint8Array[] = []
     for (let missing = limit; missing > 0; ) {
@@ -171,6 +186,11 @@ export class Output {
   }
 
   #seal(): void {
+    if (this.#first !== undefined) {
+      this.#pieces = [this.#first]
+      this.#shared = 1
+      this.#first = undefined
+    }
     if (this.#to === this.#from) return
     this.#pieces ??= []
     this.#pieces.push((this.#slab as Buffer).subarray(this.#from, this.#to))
