@@ -14,6 +14,8 @@ export interface Timing {
   readonly measure: number
   /** Also measure how late the server's event loop is. */
   readonly watch?: boolean
+  /** Also find out what the server's main thread does. */
+  readonly profile?: boolean
   /** Milliseconds for all besides: starting, connecting, the end. A minute by default. */
   readonly patience?: number
 }
@@ -44,6 +46,13 @@ export interface Sample {
   /** Milliseconds that the server's event loop was late. */
   readonly delayP99?: number
   readonly delayMax?: number
+  /** Shares of the time in which the server's main thread was not idle. */
+  readonly inWrite?: number
+  readonly inRest?: number
+  readonly inGc?: number
+  readonly inZlib?: number
+  readonly inNode?: number
+  readonly inLibrary?: number
 }
 
 const closeFrame = clientFrame(opcodes.close, Buffer.from([0x03, 0xe8]))
@@ -215,17 +224,20 @@ async function untilUsed(server: ServerProcess, milliseconds: number): Promise<v
 /** Waits, and says what the process used meanwhile. */
 export async function measureCpu(
   server: ServerProcess,
-  { warm, measure, watch = false }: Timing,
+  { warm, measure, watch = false, profile = false }: Timing,
   count: () => number,
   onWarm: () => void = () => {},
 ): Promise<Sample> {
   await untilUsed(server, warm)
   if (watch) await server.ask('watch')
+  if (profile) await server.ask('profile')
   onWarm()
   const before = look(server, count())
   await untilUsed(server, measure)
   const sample = compare(before, look(server, count()))
-  return watch ? { ...sample, ...((await server.ask('delay')) as object) } : sample
+  const delays = watch && ((await server.ask('delay')) as object)
+  const shares = profile && ((await server.ask('shares')) as object)
+  return { ...sample, ...delays, ...shares }
 }
 
 /** Frames in a row, kept as views of one buffer, so that any number of them up to the most is one write. */

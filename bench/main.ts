@@ -5,8 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { curveServers, curves, curveTable } from './curves.ts'
 import { describeEnvironment } from './environment.ts'
 import { keepMicros, lastMicros, microTable, runMicros } from './history.ts'
+import type { Timing } from './load.ts'
 import { type BenchOptions, choose, commandOf, help, OptionError, readOptions } from './options.ts'
 import { writeFigures } from './page.ts'
+import { profiled, profileServers, profileTable, profileWorkloads } from './profile.ts'
 import { Progress } from './progress.ts'
 import type { Origin, Result } from './results.ts'
 import { type Plan, runPlan, stepsOf } from './rounds.ts'
@@ -30,12 +32,12 @@ function list(contestants: readonly Contestant[]): void {
 function planOf(
   given: Omit<Plan, 'rounds' | 'core' | 'timing'>,
   options: BenchOptions,
-  watch: boolean,
+  extra: Pick<Timing, 'watch' | 'profile'> = {},
 ): Plan {
   const plan: Plan = {
     ...given,
     rounds: options.rounds,
-    timing: { ...timings[timingOf(options)], watch },
+    timing: { ...timings[timingOf(options)], ...extra },
     core,
   }
   if (stepsOf(plan) === 0) throw new OptionError('None of these servers can do any of these workloads.')
@@ -49,14 +51,21 @@ function workloadPlan(options: BenchOptions, all: readonly Contestant[]): Plan {
   const names = options.workloads ?? (targets ? targetWorkloads : undefined)
   const servers = options.servers ?? (targets ? targetServers : undefined)
   const contestants = choose(all, servers, '--server')
-  return planOf({ workloads: choose(workloads, names, '--workload'), contestants }, options, false)
+  return planOf({ workloads: choose(workloads, names, '--workload'), contestants }, options)
 }
 
 function curvePlan(options: BenchOptions, all: readonly Contestant[]): Plan {
   const shown = all.filter(({ name }) => curveServers.includes(name))
   const points = curves.flatMap((curve) => curve.points.map(({ workload }) => workload))
   const contestants = choose(shown, options.servers, '--server with --curves')
-  return planOf({ workloads: points, contestants }, options, true)
+  return planOf({ workloads: points, contestants }, options, { watch: true })
+}
+
+function profilePlan(options: BenchOptions, all: readonly Contestant[]): Plan {
+  const shown = all.filter(({ name }) => profileServers.includes(name))
+  const chosen = choose(profileWorkloads, options.workloads, '--workload with --profile').map(profiled)
+  const contestants = choose(shown, options.servers, '--server with --profile')
+  return planOf({ workloads: chosen, contestants }, options, { profile: true })
 }
 
 /** What is done with the results of a workload at once: a run that is stopped has told what it knew. */
@@ -87,6 +96,11 @@ async function runCurves(plan: Plan, keep: Keep): Promise<void> {
   if (doubt !== undefined) console.log(doubt)
 }
 
+async function runProfiles(plan: Plan, keep: Keep): Promise<void> {
+  const results = keep(await runPlan(plan, new Progress(stepsOf(plan))))
+  show('Where the time goes', profileTable(results))
+}
+
 /** Those that should have been measured, and were not. */
 function missing(results: readonly Result[], { servers, targets }: BenchOptions): readonly Result[] {
   const named = servers ?? (targets ? targetServers : [])
@@ -108,6 +122,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { parts, rounds, write, json } = options
   const wanted = parts.includes('workloads') ? workloadPlan(options, contestants) : undefined
   const growth = parts.includes('curves') ? curvePlan(options, contestants) : undefined
+  const profiles = parts.includes('profile') ? profilePlan(options, contestants) : undefined
   if (options.check) return
 
   const docs = fileURLToPath(new URL('../docs', import.meta.url))
@@ -122,6 +137,7 @@ async function main(args: readonly string[]): Promise<void> {
   }
   if (wanted !== undefined) await runWorkloads(wanted, keep)
   if (growth !== undefined) await runCurves(growth, keep)
+  if (profiles !== undefined) await runProfiles(profiles, keep)
   if (parts.includes('micro')) {
     const last = lastMicros()
     const run = runMicros(entry, environment, core)

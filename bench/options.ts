@@ -12,6 +12,7 @@ of Silverback's, is left out.
   --server NAMES       only these
   --targets            the workloads that there are targets for, Silverback and ws alone
   --curves             how cost grows with size, connections, messages in flight, audience: of silverback, ws, ceiling
+  --profile            where the time of servers goes, in workloads with targets: of silverback, ws, ceiling
   --micro              the parts of the engine by themselves; kept in bench/history.jsonl, but not with --entry
   --rounds N           how often each is measured (default 5, with --quick 3)
   --quick              shorter rounds: good for a look, not for a claim; marked with * wherever they are shown
@@ -24,7 +25,7 @@ of Silverback's, is left out.
   --help               print this`
 
 /** What can be measured. */
-export type Part = 'workloads' | 'curves' | 'micro'
+export type Part = 'workloads' | 'curves' | 'profile' | 'micro'
 
 export interface BenchOptions {
   readonly workloads: readonly string[] | undefined
@@ -82,6 +83,7 @@ function parse(args: readonly string[]) {
         json: { type: 'string' },
         targets: { type: 'boolean', default: false },
         curves: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false },
         micro: { type: 'boolean', default: false },
         write: { type: 'boolean', default: false },
         check: { type: 'boolean', default: false },
@@ -96,13 +98,14 @@ function parse(args: readonly string[]) {
 
 /** Everything, unless the options name a part. */
 function readParts(values: ReturnType<typeof parse>): readonly Part[] {
-  const { curves, micro, targets, workload, server } = values
+  const { curves, profile, micro, targets, workload, server } = values
   const named: Part[] = []
-  if (targets || workload !== undefined) named.push('workloads')
+  if (targets || (workload !== undefined && !profile)) named.push('workloads')
   if (curves) named.push('curves')
+  if (profile) named.push('profile')
   if (micro) named.push('micro')
   if (named.length > 0) return named
-  return server === undefined ? ['workloads', 'curves', 'micro'] : ['workloads']
+  return server === undefined ? ['workloads', 'curves', 'profile', 'micro'] : ['workloads']
 }
 
 function names(given: readonly string[] | undefined, option: string): readonly string[] | undefined {

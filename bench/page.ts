@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { barChart } from './chart.ts'
 import { curveChart, curves, curveTable } from './curves.ts'
 import { lastMicros, microTable } from './history.ts'
+import { isProfile, profileTable } from './profile.ts'
 import { mainMetric, markOf, type Origin, type Result } from './results.ts'
 import { formatNumber } from './stats.ts'
 import { disturbance, footnotes, markdownTable, type Table, workloadTable } from './tables.ts'
@@ -116,6 +117,11 @@ that it had in the run, above that of the server as it started, so that what a s
 A server that answers wrongly, too often or not at all, loses a message or sends it to another connection is left out; so is who
 closes a connection without a Close frame. Others had the servers' core when it was neither idle nor worked for the server.`
 
+const profiling = `Shares of the time in which the main thread of a server was not idle, sampled by V8 every 200 us (median of the rounds).
+Writing and closing is nearly all the kernel's; so is reading, which V8 cannot tell from the rest of the event loop. The
+library's part has its unmasking in it, and the program of the benchmark, a few lines; Node's JavaScript is mostly that of
+streams and sockets. \`ws\` compresses in threads beside the main one, which this does not see.`
+
 function pageOf(results: readonly Result[]): string {
   const shown = measuredIn(results)
   const targets = targetTable(results)
@@ -136,6 +142,7 @@ function pageOf(results: readonly Result[]): string {
     ...(shown.length > 0 ? overviewPart(overview(shown, results)) : []),
     ...shown.flatMap((workload) => workloadPart(workload, results, runs)),
     ...curveParts(results, runs),
+    ...profileParts(results, runs),
     ...microParts(),
     ...runParts(runs),
   ]
@@ -212,6 +219,13 @@ function curveParts(results: readonly Result[], runs: readonly Origin[]): string
       ]
     }),
   ]
+}
+
+function profileParts(results: readonly Result[], runs: readonly Origin[]): string[] {
+  const table = profileTable(results)
+  if (table.length === 1) return []
+  const own = results.filter(isProfile)
+  return ['## Where the time goes', profiling, markdownTable(table), provenance(own, runs)]
 }
 
 /** What the figures above come from. */

@@ -60,8 +60,11 @@ export class ServerProcess {
     return memoryOf(this.#child.pid as number)
   }
 
-  /** `gc` collects garbage, `watch` starts to measure the event loop's delay, `delay` tells it. */
-  async ask(question: 'gc' | 'watch' | 'delay'): Promise<unknown> {
+  /**
+   * `gc` collects garbage, `watch` starts to measure the event loop's delay, `delay` tells it; `profile` starts to find out
+   * what the time goes to, `shares` tells it, of servers on Node.
+   */
+  async ask(question: 'gc' | 'watch' | 'delay' | 'profile' | 'shares'): Promise<unknown> {
     this.#child.stdin?.write(`${question}\n`)
     return nextAnswer(this.#child, this.#lines)
   }

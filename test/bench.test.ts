@@ -22,6 +22,7 @@ import { compare, type Sample } from '../bench/load.ts'
 import { type Expected, MessageReader } from '../bench/message-reader.ts'
 import { choose, commandOf, OptionError, readOptions } from '../bench/options.ts'
 import { writeFigures } from '../bench/page.ts'
+import { profiled, profileServers, profileTable, profileWorkloads } from '../bench/profile.ts'
 import { Progress } from '../bench/progress.ts'
 import { markOf, type Origin, type Result, summarize } from '../bench/results.ts'
 import { runPlan, stepsOf } from '../bench/rounds.ts'
@@ -30,7 +31,7 @@ import { formatNumber, formatSpread, median, spreadOf } from '../bench/stats.ts'
 import { disturbance, footnotes, markdownTable, plainTable, workloadTable } from '../bench/tables.ts'
 import { targets, targetTable } from '../bench/targets.ts'
 import { type CpuUse, canMeasure, cpuOf, idleOf, usedBetween } from '../bench/usage.ts'
-import { echoOf, workloads } from '../bench/workloads.ts'
+import { echoOf, type Workload, workloads } from '../bench/workloads.ts'
 import { assertNoLeaks } from './leaks.ts'
 import { root } from './repo.ts'
 
@@ -59,7 +60,7 @@ const onLinux = { skip: canMeasure ? false : 'CPU and memory are read from /proc
 describe('options', () => {
   test('nothing given measures everything, and writes it down', () => {
     const { parts, write, rounds } = readOptions([])
-    assert.deepEqual(parts, ['workloads', 'curves', 'micro'])
+    assert.deepEqual(parts, ['workloads', 'curves', 'profile', 'micro'])
     assert.equal(write, true)
     assert.equal(rounds, 5)
   })
@@ -67,6 +68,8 @@ describe('options', () => {
     assert.deepEqual(readOptions(['--micro']).parts, ['micro'])
     assert.deepEqual(readOptions(['--server', 'ws']).parts, ['workloads'])
     assert.deepEqual(readOptions(['--curves', '--workload', 'chat']).parts, ['workloads', 'curves'])
+    assert.deepEqual(readOptions(['--profile']).parts, ['profile'])
+    assert.deepEqual(readOptions(['--profile', '--workload', 'echo-1']).parts, ['profile'])
     assert.equal(readOptions(['--micro']).write, false)
     assert.equal(readOptions(['--micro', '--write']).write, true)
   })
@@ -117,7 +120,9 @@ describe('on the command line', () => {
     assert.match(none.stderr, /None of these servers/)
     const bun = run('bench/main.ts', '--check', '--curves', '--server', 'bun')
     assert.match(bun.stderr, /--curves: there is no 'bun', only silverback, ws, ceiling/)
-    assert.deepEqual([none.status, bun.status], [1, 1])
+    const chat = run('bench/main.ts', '--check', '--profile', '--workload', 'chat')
+    assert.match(chat.stderr, /--workload with --profile: there is no 'chat', only echo-1,/)
+    assert.deepEqual([none.status, bun.status, chat.status], [1, 1, 1])
     assert.equal(run('bench/main.ts', '--check').status, 0)
   })
   test('a server that was named and is left out is a failure', onLinux, () => {
@@ -458,6 +463,18 @@ describe('the document', () => {
   test('has no figures when nothing is known', () => {
     assert.doesNotMatch(pageAfter([]), /77|## Workloads|## Runs/)
   })
+  test('tells where the time goes, beside what the same workload costs', () => {
+    const cost = measured(first, workload, { silverback: 1, ws: 10 })
+    const shares = { inWrite: 0.5, inRest: 0.2, inGc: 0.1, inZlib: 0, inNode: 0.15, inLibrary: 0.05 }
+    const series = [{ contestant: contestant('silverback'), samples: [{ ...sample, ...shares }] }]
+    const profile = summarize(profiled(workload), series).map((result) => ({ ...result, origin: second }))
+    const page = pageAfter(cost, profile)
+    assert.match(part(page, 'echo-16'), /^\| silverback \| 1 /m)
+    const table = part(page, 'Where the time goes')
+    assert.match(table, /^\| echo-16 \| silverback \| 50 % \| 20 % \| 10 % \| 0 % \| 15 % \| 5 % \|$/m)
+    assert.match(table, /^\[run 2\]\(#run-2\)/m)
+    assert.doesNotMatch(pageAfter(cost), /Where the time goes/)
+  })
   test('names the commit, and that there were changes', () => {
     const folder = mkdtempSync(join(tmpdir(), 'silverback-bench-'))
     const git = (...args: string[]): void => {
@@ -486,7 +503,9 @@ describe('the document', () => {
 })
 
 test('every server has a program, and every program a server', () => {
-  const programs = readdirSync(join(root, 'bench/servers')).filter((name) => name !== 'control.mjs')
+  const programs = readdirSync(join(root, 'bench/servers')).filter(
+    (name) => name !== 'control.mjs' && name !== 'profile.mjs',
+  )
   const table = readFileSync(join(root, 'bench/servers.ts'), 'utf8')
   const names = contestants.map(({ name }) => name)
   for (const program of programs) {
@@ -517,6 +536,41 @@ test('a small run: both servers answer every message, and have used CPU for it',
     if (workload === 'echo-1') assert.ok((figures.p50?.median as number) <= (figures.p99?.median as number))
   }
   assert.equal(results.length, 6)
+})
+
+test('a small run that tells where the time goes', onLinux, async () => {
+  const [deflate] = choose(profileWorkloads, ['deflate'], '--workload').map(profiled) as [Workload]
+  const plan = {
+    workloads: [{ ...deflate, connections: 4 }],
+    contestants: choose(contestants, profileServers, '--server'),
+    rounds: 1,
+    timing: { warm: 200, measure: 300, profile: true },
+    core: undefined,
+  }
+  const quiet = { isTTY: false, write: () => true } as unknown as NodeJS.WriteStream
+  const results = await runPlan(plan, new Progress(stepsOf(plan), quiet))
+  assert.deepEqual(
+    results.map(({ server }) => server),
+    ['silverback', 'ws'],
+  )
+  for (const { figures, server, skipped } of results) {
+    assert.equal(skipped, undefined, server)
+    const { inWrite, inRest, inGc, inZlib, inNode, inLibrary } = figures
+    const shares = [inWrite, inRest, inGc, inZlib, inNode, inLibrary].map((share) => share?.median as number)
+    assert.ok(Math.abs(shares.reduce((total, share) => total + share) - 1) < 1e-6, `${server}: ${shares}`)
+    // What is surely there; whether garbage is collected, or a file is seen, in so short a time, is not.
+    for (const share of [inWrite, inZlib, inNode])
+      assert.ok((share?.median as number) > 0, `${server}: ${shares}`)
+  }
+  const [heads, ...rows] = profileTable(results)
+  assert.equal(heads?.length, 8)
+  assert.deepEqual(
+    rows.map((row) => row.slice(0, 2)),
+    [
+      ['deflate', 'silverback'],
+      ['deflate', 'ws'],
+    ],
+  )
 })
 
 test('frames of the load generator', () => {

@@ -40,6 +40,16 @@ const answers = {
     const late = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolution)
     return { delayP99: late(delays.percentile(99)), delayMax: late(delays.max) }
   },
+  /** Starts to find out what the time goes to: on Node alone. */
+  async profile() {
+    const { start } = await import('./profile.mjs')
+    await start()
+    return {}
+  },
+  async shares() {
+    const { shares } = await import('./profile.mjs')
+    return shares()
+  },
 }
 
 export function listening(port) {
