@@ -128,7 +128,7 @@ function pageOf(results: readonly Result[]): string {
   const runs = originsOf(results)
   const parts = [
     '# Performance',
-    'Written by `npm run bench`: do not edit. What it costs a server to do the same work with Silverback, and with what one might use instead.',
+    'Written by `npm run bench`: do not edit. What it costs a server to do the same work with Silverback, and with what one might use instead. Why it costs that is told in [speed.md](speed.md).',
     '## How it is measured',
     method,
     ...(targets.length > 1
